@@ -1,0 +1,143 @@
+"""Batch and Targets: what a network is trained on. Only the methods of the tensors are used, so this file loads without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.errors import InvalidNoun
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Batch", "Targets"]
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The truth of a batch as ids; denser views are made on the device, on first use.
+
+    `ids` (B, L, *S) is as in Segments; `classes` and `crowd` (B, N) are padded with -1 and False to the largest N of the batch.
+    """
+
+    ids: Tensor
+    classes: Tensor
+    crowd: Tensor
+    num_classes: int
+    """C, without the channel for nothing."""
+    _views: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        batch = self.ids.shape[0]
+        if self.ids.ndim not in (4, 5) or self.classes.ndim != 2 or self.classes.shape[0] != batch:
+            raise InvalidNoun(
+                "Targets",
+                expected="ids (B, L, *S) and classes (B, N)",
+                received=f"{tuple(self.ids.shape)} and {tuple(self.classes.shape)}",
+            )
+        if self.crowd.shape != self.classes.shape:
+            raise InvalidNoun("Targets crowd", expected=tuple(self.classes.shape), received=tuple(self.crowd.shape))
+
+    def semantic(self) -> Tensor:
+        """(B, *S) int64: class index, -1 void, `num_classes` nothing; where layers overlap the later row wins."""
+        if "semantic" not in self._views:
+            batch = self.ids.shape[0]
+            top = self.ids.amax(dim=1).long()  # (B, L, *S) -> (B, *S); void is -1 in layer 0 and 0 above
+            top = top.where(self.ids[:, 0] >= 0, top.new_tensor(-1))
+            edge = self.classes.new_tensor([[-1, self.num_classes]]).expand(batch, 2)
+            table = self.classes.new_zeros((batch, 2 + self.classes.shape[1])).long()  # (B, N+2): void, nothing, rows
+            table[:, :2], table[:, 2:] = edge, self.classes
+            self._views["semantic"] = table.gather(1, (top + 1).flatten(1)).view_as(top)  # (B, *S)
+        return self._views["semantic"]
+
+    def masks(self, image: int) -> Tensor:
+        """(N, *S) bool: the rows of one image, padding left out."""
+        rows = int((self.classes[image] >= 0).sum())
+        ids = self.ids[image]  # (L, *S)
+        wanted = self.classes.new_tensor(range(1, rows + 1)).to(ids.dtype).view(rows, 1, *[1] * (ids.ndim - 1))
+        return (ids[None] == wanted).any(dim=1)  # (N, L, *S) -> (N, *S)
+
+    def boxes(self, image: int) -> Tensor:
+        """(N, 2d) float32, the tight boxes of `masks`, (x0, y0, x1, y1) or with z; zeros for a row without pixels."""
+        masks = self.masks(image)
+        rows, dims = masks.shape[0], masks.ndim - 1
+        low, high = [], []
+        for axis in reversed(range(dims)):  # x first
+            others = [other + 1 for other in range(dims) if other != axis]
+            line = masks.long().amax(dim=others) if rows else masks.long().sum(dim=others)  # (N, S_axis)
+            length = line.shape[1]
+            low.append(line.argmax(dim=1))  # the first pixel
+            high.append((length - line.flip(1).argmax(dim=1)) * line.amax(dim=1) if length else line.sum(dim=1))
+        stacked = low + high
+        return masks.new_zeros((rows, 2 * dims)).float() if not rows else _stack(stacked)
+
+    def to(self, *args: Any, **kwargs: Any) -> Targets:
+        """On another device; the views stay behind."""
+        return replace(
+            self,
+            ids=self.ids.to(*args, **kwargs),
+            classes=self.classes.to(*args, **kwargs),
+            crowd=self.crowd.to(*args, **kwargs),
+            _views={},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images of one size in their own dtype, normalised later inside the network."""
+
+    images: Tensor
+    """(B, C, *S)."""
+    keys: tuple[str, ...]
+    sizes: tuple[tuple[int, ...], ...]
+    """S of each file, before any transform."""
+    valid: Tensor | None = None
+    """(B, *S) bool, False on padding and nodata; None means everywhere."""
+    stats: Tensor | None = None
+    """(B, C, 2) for Pixels of kind per_image."""
+    targets: Targets | None = None
+
+    def __post_init__(self) -> None:
+        batch = self.images.shape[0]
+        if len(self.keys) != batch or len(self.sizes) != batch:
+            raise InvalidNoun("Batch", expected=f"{batch} keys and sizes", received=f"{len(self.keys)} and {len(self.sizes)}")
+        if self.targets is not None and self.targets.ids.shape[2:] != self.images.shape[2:]:
+            raise InvalidNoun(
+                "Batch targets",
+                expected=f"the images' size {tuple(self.images.shape[2:])}",
+                received=tuple(self.targets.ids.shape[2:]),
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        """On another device."""
+        moved = {
+            name: None if value is None else value.to(*args, **kwargs)
+            for name, value in (("images", self.images), ("valid", self.valid), ("stats", self.stats), ("targets", self.targets))
+        }
+        return replace(self, **moved)  # type: ignore[arg-type]
+
+    def pin_memory(self) -> Batch:
+        """In page-locked memory, for a DataLoader that feeds a GPU."""
+
+        def pin(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.pin_memory()
+
+        targets = self.targets and replace(
+            self.targets,
+            ids=self.targets.ids.pin_memory(),
+            classes=self.targets.classes.pin_memory(),
+            crowd=self.targets.crowd.pin_memory(),
+            _views={},
+        )
+        return replace(self, images=self.images.pin_memory(), valid=pin(self.valid), stats=pin(self.stats), targets=targets)
+
+
+def _stack(columns: list[Tensor]) -> Tensor:
+    """Columns (N,) side by side as float32 (N, K), by tensor methods alone."""
+    table = columns[0].new_zeros((columns[0].shape[0], len(columns))).float()
+    for index, column in enumerate(columns):
+        table[:, index] = column
+    return table

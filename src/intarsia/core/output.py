@@ -1,0 +1,69 @@
+"""Output: what a network says. `forward(images, valid=None, targets=None) -> Output`; the arrays are torch's, or numpy's from a bundle.
+
+`intarsia.models` registers these with torch as pytrees; here they are plain dataclasses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Dense", "Output", "Queries", "Regions"]
+
+Array = Any
+"""torch.Tensor or numpy.ndarray."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A score for each class at each cell of a grid of size s, coarser than the image."""
+
+    logits: Array
+    """(B, C, *s); one more channel, last, where the data can hold nothing."""
+    centre: Array | None = None
+    """(B, 1, *s) heat of object centres (Panoptic-DeepLab, arXiv 1911.10194)."""
+    offset: Array | None = None
+    """(B, d, *s) from each cell to its object's centre, in image pixels."""
+    aux: tuple[Dense, ...] = ()
+    """Outputs of earlier stages for deep supervision."""
+    align_corners: bool = False
+    """Whether the grid's corner cells lie on the image's corner pixels, as `interpolate` defines it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """A set of candidates, each a class and a mask. The mask of a query is coefficients . prototypes, formed only for kept queries
+    or sampled points (YOLACT arXiv 1904.02689, MaskFormer 2107.06278, EoMT 2503.19108 alike)."""
+
+    classes: Array
+    """(B, Q, C+1) logits, the last for no object."""
+    coefficients: Array
+    """(B, Q, K)."""
+    prototypes: Array
+    """(B, K, *s)."""
+    boxes: Array | None = None
+    """(B, Q, 2d) in image pixels."""
+    priors: Array | None = None
+    """(Q, 2d) anchors, where the network has them."""
+    aux: tuple[Queries, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Boxes first, then a mask within each (Mask R-CNN, arXiv 1703.06870); in training the losses instead, because the sampling of
+    regions inside the network depends on the targets."""
+
+    boxes: tuple[Array, ...] = ()
+    """Per image (N, 4)."""
+    classes: tuple[Array, ...] = ()
+    """Per image (N,)."""
+    scores: tuple[Array, ...] = ()
+    """Per image (N,)."""
+    masks: tuple[Array, ...] = ()
+    """Per image (N, m, m) probabilities within the box."""
+    semantic: Dense | None = None
+    """The stuff branch of a Panoptic FPN (arXiv 1901.02446)."""
+    losses: dict[str, Array] | None = None
+
+
+Output = Dense | Queries | Regions

@@ -1,0 +1,38 @@
+"""Image, Scorer, Predictor: the shapes of what is passed around, as structural types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from intarsia.core.output import Output
+    from intarsia.core.segments import Segments
+
+__all__ = ["Image", "Predictor", "Scorer"]
+
+
+class Image(Protocol):
+    """Anything with shape (*S, C), dtype and window slicing: an array, a memory map, a raster."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, window: Any, /) -> NDArray[Any]: ...
+
+
+class Scorer(Protocol):
+    """One image or window (*S, C) to an Output of batch 1: a network, its ONNX or OpenVINO twin."""
+
+    def __call__(self, image: NDArray[Any], /, *, stats: NDArray[np.float32] | None = None) -> Output: ...
+
+
+class Predictor(Protocol):
+    """One image to its Segments. Evaluation, drawing and serving take any."""
+
+    def __call__(self, image: Image, /) -> Segments: ...

@@ -57,7 +57,7 @@ class ClassSet:
     void: tuple[str, ...] = ("void",)
     """What the files call the pixels that are never trained and never scored."""
     groups: tuple[tuple[str, ...], ...] = ()
-    """Classes of one group exclude each other (soft-max), groups are independent (sigmoid where alone); empty means one group of all."""
+    """Classes of one group exclude each other (soft-max), groups are independent (sigmoid where alone); empty: one group of all."""
     nothing: bool = False
     """Whether a pixel may belong to no class; a network then has one more channel, the last."""
     index_of: Mapping[str, int] = field(init=False, repr=False, compare=False)

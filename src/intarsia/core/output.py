@@ -1,6 +1,7 @@
-"""Output: what a network says. `forward(images, valid=None, targets=None) -> Output`; the arrays are torch's, or numpy's from a bundle.
+"""Output: what a network says, `forward(images, valid=None, targets=None) -> Output`.
 
-`intarsia.models` registers these with torch as pytrees; here they are plain dataclasses.
+The arrays are torch's, or numpy's from a bundle. `intarsia.models`
+registers these with torch as pytrees; here they are plain dataclasses.
 """
 
 from __future__ import annotations

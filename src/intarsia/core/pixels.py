@@ -74,9 +74,10 @@ class Pixels:
         """(*S, C) network input of one image: the numpy twin of what a network does in `forward`."""
         if stats is None:
             stats = self.stats(image)
-        low, high = (self.low, self.high) if stats is None else (stats[:, 0], stats[:, 1])
+        low, high = np.asarray([[self.low], [self.high]], np.float32) if stats is None else stats.T  # (C,) or (1,) each
         scaled = (image.astype(np.float32) - low) / (high - low)
-        return ((scaled - np.float32(self.mean)) / np.float32(self.std)).astype(np.float32)
+        mean, std = np.asarray([self.mean, self.std], np.float32)  # (C,) each
+        return np.asarray((scaled - mean) / std, np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `Pixels.from_dict` takes them back."""
@@ -85,4 +86,5 @@ class Pixels:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Pixels:
         """The inverse of `to_dict`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+        return cls(**values)

@@ -32,8 +32,8 @@ class Segments:
     `ids` is (L, *S): k > 0 is row k-1 of the vectors, 0 nothing here, -1 void. A pixel is void iff ids[0] is -1 there; upper layers
     are never -1. A partition (semantic, panoptic) has L = 1, overlapping objects take more. S is (H, W) or (D, H, W).
 
-    Boxes are (N, 2d) in pixel edges, (x0, y0, x1, y1) or (x0, y0, z0, x1, y1, z1), the far edge exclusive; areas are (N,) in pixels.
-    Both are derived from the pixels unless the file or the network gave them.
+    Boxes are (N, 2d) in pixel edges, (x0, y0, x1, y1) or (x0, y0, z0, x1, y1, z1), the far edge exclusive; areas are (N,) in
+    pixels. Both are derived from the pixels unless the file or the network gave them.
 
     >>> two = Segments([[[1, 1, 0], [1, 2, -1]]], classes=[0, 4])
     >>> two.areas.tolist(), two.boxes.tolist()
@@ -133,7 +133,7 @@ class Segments:
         dtype = narrow(-1, max(num_classes, int(self.classes.max(initial=0))))
         table = np.concatenate([[num_classes], self.classes, [-1]]).astype(dtype)  # index -1 is the last entry
         if len(self.ids) == 1:
-            return table[self.ids[0]]
+            return np.asarray(table[self.ids[0]])
         order = np.lexsort((np.arange(len(self)), self.scores))  # ascending: the winner comes last
         rank = np.zeros(len(self) + 1, np.int32)  # rank 0: nothing
         rank[order + 1] = np.arange(1, len(self) + 1)
@@ -142,7 +142,7 @@ class Segments:
             np.maximum(top, rank[layer], out=top)
         winner = np.concatenate([[num_classes], self.classes[order]]).astype(dtype)[top]
         winner[self.void] = -1
-        return winner
+        return np.asarray(winner)
 
     def mask(self, row: int) -> NDArray[np.bool_]:
         """(*S) the pixels of one row."""

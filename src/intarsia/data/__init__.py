@@ -1,0 +1,1 @@
+"""Files to Samples: data sets, formats, splits, synthetic scenes."""

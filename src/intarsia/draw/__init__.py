@@ -1,0 +1,1 @@
+"""(image, Segments, ClassSet) to a picture."""

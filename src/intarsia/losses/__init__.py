@@ -1,0 +1,1 @@
+"""(Output, Targets) to weighted scalars by name."""

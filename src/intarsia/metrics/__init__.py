@@ -1,0 +1,1 @@
+"""(Segments, Segments) to numbers."""

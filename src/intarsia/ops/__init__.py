@@ -1,0 +1,1 @@
+"""Pure functions on arrays: runs, packing, resampling, colour, cells, bootstrap."""

@@ -1,0 +1,1 @@
+"""(Sample, rng, donor) to Sample."""

@@ -1,0 +1,1 @@
+"""Pyramids of features: timm's encoders, and those it does not expose."""

@@ -1,0 +1,1 @@
+"""Images to Output: one file per architecture."""

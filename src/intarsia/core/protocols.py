@@ -1,17 +1,20 @@
-"""Image, Scorer, Predictor: the shapes of what is passed around, as structural types."""
+"""Image, Scorer, Predictor, Transform: the shapes of what is passed around, as structural types."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from intarsia.core.output import Output
+    from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
 
-__all__ = ["Image", "Predictor", "Scorer"]
+__all__ = ["Image", "Predictor", "Scorer", "Transform"]
 
 
 class Image(Protocol):
@@ -46,3 +49,9 @@ class Predictor(Protocol):
     def __call__(self, image: Image, /) -> Segments:
         """The segments of an image, at its size."""
         ...
+
+
+class Transform(Protocol):
+    """One sample to another; `donor` gives a further sample of the same data (copy-paste). Pure but for `rng`; travels to workers."""
+
+    def __call__(self, sample: Sample, rng: np.random.Generator, donor: Callable[[], Sample] | None = None, /) -> Sample: ...

@@ -1,0 +1,59 @@
+"""Device and precision: what `auto` means, and the one Accelerator of a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+
+from intarsia.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from intarsia.engine.options import TrainOptions
+
+__all__ = ["accelerator_for", "autocast", "device_named", "precision_for"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def device_named(name: str) -> torch.device:
+    """`auto` is the GPU where there is one, else the CPU; anything else is torch's own name."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise OptionError("--device", expected="auto, cpu, cuda or cuda:N", received=repr(name)) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise OptionError("--device", expected="a device of this machine", received=repr(name), hint="Use --device cpu.")
+    return device
+
+
+def precision_for(name: str, device: torch.device) -> str:
+    """`auto` is bf16 where the hardware multiplies in it, else fp32: an emulated bf16 halves the speed of a CPU."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    # Without a public query in torch, the private one is asked with care: its absence means fp32.
+    native = [getattr(torch.cpu, query, None) for query in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return "bf16" if device.type == "cpu" and any(query() for query in native if query) else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Mixed precision for a forward pass; `fp32` changes nothing."""
+    return torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32")
+
+
+def accelerator_for(options: TrainOptions) -> Accelerator:
+    """The Accelerator of one command: devices and processes as `torchrun` or `accelerate launch` started them.
+
+    Autocast is ours (`autocast`), because accelerate's does not know dataclasses; the gradient scaler of fp16 is its.
+    """
+    device = device_named(options.device)
+    if not PartialState._shared_state.get("distributed_type", "NO") != "NO":
+        AcceleratorState._reset_state(reset_partial_state=True)  # several trainings in one process may differ in precision
+    fp16 = precision_for(options.precision, device) == "fp16"
+    return Accelerator(mixed_precision="fp16" if fp16 else "no", cpu=device.type == "cpu")

@@ -1,0 +1,165 @@
+"""From samples to batches: the door into torch.
+
+What a worker does is a pure function of (seed, epoch, key), so neither the number of workers nor a resume changes a picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from intarsia.core import Batch, ClassSet, Pixels, Sample, Segments, Targets
+from intarsia.ops.trained import trained_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from intarsia.core.protocols import Transform
+
+__all__ = ["Examples", "Ticket", "TrainingOrder", "batches", "collate", "random_state"]
+
+Ticket = tuple[int, int]
+"""(epoch, index of the sample): what a sampler hands to a worker."""
+
+
+def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
+    """The generator of one sample in one epoch; it depends on nothing else.
+
+    >>> int(random_state(0, 1, "a").integers(100)) == int(random_state(0, 1, "a").integers(100))
+    True
+    """
+    digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
+    return np.random.default_rng([seed, epoch, digest])
+
+
+@dataclass
+class Examples(Dataset[Sample]):
+    """Samples by ticket: read, reduced to the trained segments, measured for Pixels, transformed."""
+
+    data: Sequence[Sample]
+    classes: ClassSet
+    pixels: Pixels
+    transform: Transform
+    trained: str = "classes"
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, ticket: Ticket) -> Sample:
+        epoch, index = ticket
+        sample = self._read(index)
+        rng = random_state(self.seed, epoch, sample.key)
+        return self.transform(sample, rng, lambda: self._read(int(rng.integers(len(self.data)))))
+
+    def _read(self, index: int) -> Sample:
+        sample = self.data[index]
+        segments = sample.segments and trained_segments(sample.segments, self.classes, self.trained)
+        return replace(sample, segments=segments, stats=self.pixels.stats(sample.image, sample.valid))
+
+
+@dataclass
+class TrainingOrder(Sampler[list[Ticket]]):
+    """Batches of tickets, a new seeded permutation each epoch, shared out among `ranks` processes.
+
+    One step of all ranks together takes the same samples as one process with `batch_size * ranks` would. What is left over at the end
+    of an epoch is dropped (another part each epoch); a set smaller than one step is repeated to fill it.
+    """
+
+    count: int
+    batch_size: int
+    epochs: range
+    seed: int = 0
+    first_step: int = 0
+    """Steps of the first epoch that are done already (resume)."""
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of each rank in one epoch."""
+        return max(1, self.count // (self.batch_size * self.ranks))
+
+    def __len__(self) -> int:
+        return max(0, len(self.epochs) * self.steps_per_epoch - self.first_step)
+
+    def __iter__(self) -> Iterator[list[Ticket]]:
+        step_size = self.batch_size * self.ranks
+        for epoch in self.epochs:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+            order = np.resize(order, max(len(order), step_size))
+            for step in range(self.first_step if epoch == self.epochs.start else 0, self.steps_per_epoch):
+                start = step * step_size + self.rank * self.batch_size
+                yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
+
+
+def collate(samples: Sequence[Sample], num_classes: int, *, targets: bool = True) -> Batch:
+    """Samples of one size to a Batch; only ids leave the worker, no stack of masks."""
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, *S, C)
+    images = images.movedim(-1, 1)  # (B, C, *S), channels last in memory for free
+    valid = None
+    if any(sample.valid is not None for sample in samples):
+        everywhere = np.ones(samples[0].image.shape[:-1], np.bool_)
+        valid = torch.from_numpy(np.stack([everywhere if sample.valid is None else sample.valid for sample in samples]))
+    stats = [sample.stats for sample in samples if sample.stats is not None]
+    segments = [sample.segments for sample in samples if sample.segments is not None] if targets else []
+    return Batch(
+        images=images,
+        keys=tuple(sample.key for sample in samples),
+        sizes=tuple(sample.size for sample in samples),
+        valid=valid,
+        stats=torch.from_numpy(np.stack(stats)) if stats else None,
+        targets=collate_targets(segments, num_classes) if segments else None,
+    )
+
+
+def collate_targets(segments: Sequence[Segments], num_classes: int) -> Targets:
+    """Segments of one size to Targets: layers padded with nothing, rows with class -1."""
+    layers, rows = max(len(one.ids) for one in segments), max(len(one) for one in segments)
+    ids = np.zeros((len(segments), layers, *segments[0].size), np.result_type(*(one.ids.dtype for one in segments)))
+    classes = np.full((len(segments), rows), -1, np.int64)
+    crowd = np.zeros((len(segments), rows), np.bool_)
+    for index, one in enumerate(segments):
+        ids[index, : len(one.ids)] = one.ids
+        classes[index, : len(one)] = one.classes
+        crowd[index, : len(one)] = one.crowd
+    return Targets(torch.from_numpy(ids), torch.from_numpy(classes), torch.from_numpy(crowd), num_classes)
+
+
+@dataclass(frozen=True)
+class Collate:
+    """`collate` with its class count, in a form that travels to workers."""
+
+    num_classes: int
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        return collate(samples, self.num_classes)
+
+
+def batches(
+    examples: Examples, order: Sampler[list[Ticket]] | Sequence[list[Ticket]], *, workers: int = 0, pin_memory: bool = False
+) -> Iterator[Batch]:
+    """Batches of `examples` in the given order, read ahead by `workers` processes (0: by this one)."""
+    start: Callable[[int], None] | None = _quiet_worker if workers else None
+    loader: DataLoader[Any] = DataLoader(
+        examples,
+        batch_sampler=order,  # type: ignore[arg-type]
+        collate_fn=Collate(len(examples.classes)),
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=start,
+    )
+    return iter(loader)
+
+
+def _quiet_worker(_: int) -> None:
+    """A worker is one of several: it must not start a thread per core itself."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,158 @@
+"""The options of the commands: typed, checked at birth, kept as TOML. Loads neither torch nor numpy.
+
+The string under a field is its help on the command line; `Annotated` holds its bounds, so text, type and rule stand side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from intarsia.core.errors import OptionError
+from intarsia.engine.settings import Within, checked, flag
+
+__all__ = ["LrFindOptions", "TrainOptions"]
+
+Whole = Annotated[int, Within(0)]
+Count = Annotated[int, Within(1)]
+Share = Annotated[float, Within(0, 1)]
+Amount = Annotated[float, Within(0)]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `intarsia train` can be told; every field has a default, and a wrong value raises OptionError naming its flag.
+
+    >>> TrainOptions(epochs=0)
+    Traceback (most recent call last):
+    intarsia.core.errors.OptionError: --epochs: expected a whole number of at least 1, received 0
+    """
+
+    # -- network ---------------------------------------------------------------------------------------------------------------
+    model: str = "unet"
+    """A model of the catalogue (`intarsia models`), or 'package.module:Name'."""
+    model_args: dict[str, Any] = field(default_factory=dict)
+    """More keyword arguments of the model, such as widths=[32,64,128]."""
+    encoder: str | None = None
+    """A timm encoder such as mobilenetv2_100; left out, the model's own."""
+    weights: str = "none"
+    """Encoder weights: none, timm (downloaded), or the path of a .safetensors file."""
+    mean: tuple[float, ...] | None = None
+    """Mean per channel after scaling to 0..1; left out, the encoder's own."""
+    std: tuple[float, ...] | None = None
+    """Standard deviation per channel after scaling to 0..1; goes with mean."""
+
+    # -- data ------------------------------------------------------------------------------------------------------------------
+    format: str | None = None
+    """The format of the data; left out, it is recognised."""
+    split: str = "train"
+    """The split that is trained on."""
+    val_split: str = "val"
+    """The split that is evaluated while training, and picks the best weights."""
+    fraction: Annotated[float, Within(0, 1, above=True)] = 1.0
+    """The share of the training images to use, drawn by the seed."""
+    trained: Literal["classes", "all", "things"] = "classes"
+    """Which segments are trained: merged by class, all one by one, or things only."""
+    size: tuple[Count, Count] | None = None
+    """Height and width of the training pictures; left out, those of the first image."""
+    augment: bool = True
+    """Random scale, crop, flip, rotation and colour; without, pictures are only resized."""
+    scale: tuple[Annotated[float, Within(0, above=True)], Annotated[float, Within(0, above=True)]] = (0.5, 2.0)
+    """Smallest and largest random zoom before the crop."""
+    flip: Share = 0.5
+    """Probability of a left-right flip."""
+    rotation: Annotated[float, Within(0, 180)] = 0.0
+    """Largest random rotation either way, in degrees."""
+    colour: Share = 0.2
+    """Strength of random brightness, contrast and saturation."""
+    workers: Whole | None = None
+    """Processes that load data; left out, as many as help; 0 loads in the main process."""
+
+    # -- recipe ----------------------------------------------------------------------------------------------------------------
+    epochs: Count = 20
+    """Passes over the training images."""
+    half_size_epochs: Whole = 0
+    """How many of the epochs, from the first on, run at half height and width."""
+    batch_size: Count = 8
+    """Images per step and process."""
+    accumulate: Count = 1
+    """Steps whose gradients are summed before the weights move."""
+    lr: Annotated[float, Within(0, above=True)] = 1e-3
+    """Peak learning rate; `intarsia lr-find` suggests one."""
+    encoder_lr_factor: Amount = 1.0
+    """The encoder learns at this many times the rate; 0 freezes it."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """How gradients become steps."""
+    weight_decay: Amount = 1e-2
+    """Pull of the weights towards zero; decoupled in adamw."""
+    momentum: Share = 0.9
+    """Momentum of sgd, first beta of adam and adamw."""
+    schedule: Literal["one_cycle", "cosine", "poly", "constant"] = "one_cycle"
+    """How the learning rate moves over the steps."""
+    warmup: Share = 0.1
+    """The share of all steps in which the learning rate rises to its peak."""
+    loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0, "dice": 1.0})
+    """Losses and their weights, as name=weight."""
+    class_weights: Literal["none", "inverse", "median_frequency", "sqrt_median_frequency"] = "none"
+    """How rare classes gain weight in the cross-entropy, from the pixel counts of the training split."""
+    clip_norm: Amount = 0.0
+    """Largest norm of the gradient; 0 clips nothing."""
+    ema: Annotated[float, Within(0, 1, below=True)] = 0.0
+    """Decay of the averaged weights, such as 0.999, that are then evaluated and kept; 0 averages nothing."""
+    early_stop: Whole = 0
+    """Stop after this many evaluations without a better mean IoU; 0 never stops."""
+
+    # -- running ---------------------------------------------------------------------------------------------------------------
+    evaluate_every: Count = 1
+    """Epochs from one evaluation to the next; the last epoch is always evaluated."""
+    checkpoint_minutes: Amount = 5.0
+    """Keep the state for resuming this often within an epoch as well; 0 keeps it at the end of epochs only."""
+    checkpoint_steps: Whole = 0
+    """Keep the state every so many steps as well; 0 goes by minutes only."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of the computation; auto takes bf16 where the GPU has it, else fp32."""
+    channels_last: bool = True
+    """Keep the channels of a pixel side by side in memory; the same result, mostly faster."""
+    seed: Whole = 0
+    """Fixes weights, order and augmentation."""
+    name: str | None = None
+    """Name of the run; left out, from data and model."""
+    out: str | None = None
+    """The run folder; left out, runs/NAME, then runs/NAME2, runs/NAME3."""
+    track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Trackers that also get the numbers of each epoch; metrics.csv always does."""
+
+    def __post_init__(self) -> None:
+        for key, value in checked(type(self), vars(self), flag).items():
+            object.__setattr__(self, key, value)
+        if self.scale[0] > self.scale[1]:
+            raise OptionError("--scale", expected="smallest before largest", received=self.scale)
+        if self.half_size_epochs > self.epochs:
+            raise OptionError("--half-size-epochs", expected=f"at most --epochs {self.epochs}", received=self.half_size_epochs)
+        if self.weights != "none" and self.encoder is None:
+            raise OptionError("--weights", expected="an --encoder that takes them", received=repr(self.weights))
+        if len(self.mean or ()) != len(self.std or ()):
+            raise OptionError("--mean and --std", expected="as many values each", received=f"{self.mean} and {self.std}")
+        if self.std is not None and min(self.std, default=0) <= 0:
+            raise OptionError("--std", expected="values above 0", received=self.std)
+        if not self.loss or sum(self.loss.values()) <= 0 or min(self.loss.values()) < 0:
+            raise OptionError("--loss", expected="at least one name=weight above 0, none below", received=self.loss)
+
+
+@dataclass(frozen=True)
+class LrFindOptions(TrainOptions):
+    """What `intarsia lr-find` can be told: the training it probes for, and the range of the test."""
+
+    lowest: Annotated[float, Within(0, above=True)] = 1e-7
+    """The learning rate of the first step."""
+    highest: Annotated[float, Within(0, above=True)] = 10.0
+    """The learning rate of the last step; the test ends early where the loss explodes."""
+    steps: Annotated[int, Within(10)] = 100
+    """Steps from lowest to highest."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lowest >= self.highest:
+            raise OptionError("--lowest", expected=f"below --highest {self.highest}", received=self.lowest)

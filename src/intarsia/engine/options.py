@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from intarsia.core.errors import OptionError
-from intarsia.engine.settings import Within, checked, flag
+from intarsia.engine.settings import Within, checked, flag, from_toml, to_toml
 
-__all__ = ["LrFindOptions", "TrainOptions"]
+__all__ = ["LrFindOptions", "TrainOptions", "from_toml", "to_toml"]
 
 Whole = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
@@ -174,9 +174,6 @@ def from_toml(kind: type[T], source: str | Path, **overrides: Any) -> T:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(where, expected="a TOML file of options", received=str(error)) from error
     values = checked(kind, read, lambda key: f"{key} in {where}")
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.default is MISSING and field.default_factory is MISSING and field.name not in {**values, **overrides}:
-            raise OptionError(f"{field.name} in {where}", expected="a value", received="none")
     return kind(**{**values, **overrides})
 
 

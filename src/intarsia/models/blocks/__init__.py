@@ -1,1 +1,1 @@
-"""The parts that several architectures share."""
+"""What networks are built of, each block in its own file."""

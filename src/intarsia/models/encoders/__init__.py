@@ -1,1 +1,1 @@
-"""Pyramids of features: timm's encoders, and those it does not expose."""
+"""Encoders: pixels -> features, finest first. Each states its `channels` and `strides`, so that decoders ask and never guess."""

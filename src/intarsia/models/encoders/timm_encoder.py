@@ -1,0 +1,105 @@
+"""Any encoder of timm as a pyramid of features, with weights from timm or from a local file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import timm
+import torch
+from torch import nn
+from torch.nn.functional import pad
+
+from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.pixels import Pixels
+from intarsia.models.encoders.weights import Loaded, file_pixels, load_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["TimmEncoder", "encoder_pixels"]
+
+ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"strict_img_size": False}, {})
+"""How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
+
+
+class TimmEncoder(nn.Module):
+    """Features of a timm network, finest first: level i has `channels[i]` and is `strides[i]` times coarser than the image.
+
+    `weights` is "none", "timm" (timm's own, downloaded on first use) or the path of a local .safetensors file; `loaded` reports
+    what came of it. Raises OptionError for an unknown encoder and CheckpointError for weights that cannot be had or do not fit.
+
+    >>> encoder = TimmEncoder("mobilenetv2_100", in_channels=4)
+    >>> encoder.channels, encoder.strides
+    ((16, 24, 32, 96, 320), (2, 4, 8, 16, 32))
+    """
+
+    def __init__(self, name: str, in_channels: int = 3, weights: str = "none") -> None:
+        super().__init__()
+        self.network = _created(name, in_channels, pretrained=weights == "timm")
+        self.channels = tuple(self.network.feature_info.channels())
+        self.strides = tuple(self.network.feature_info.reduction())
+        self.loaded: Loaded | None = None
+        if weights == "timm":
+            self.loaded = Loaded("timm", len(self.network.state_dict()))
+        elif weights != "none":
+            self.loaded = load_weights(self.network, weights, in_channels)
+        self.multiple = 1 if self._takes_any_size(in_channels) else max(self.strides)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(B, in_channels, *S) -> one (B, channels[i], *S / strides[i]) for each level, finest first, sizes rounded up."""
+        size = pixels.shape[2:]
+        if self.multiple > 1:
+            pixels = pad(pixels, [edge for length in reversed(size) for edge in (0, -length % self.multiple)])
+        features = self.network(pixels)
+        if self.multiple > 1:
+            pairs = zip(features, self.strides, strict=True)
+            features = [level[..., : -(-size[0] // stride), : -(-size[1] // stride)] for level, stride in pairs]
+        return features  # type: ignore[no-any-return]
+
+    def _takes_any_size(self, in_channels: int) -> bool:
+        """Whether the network accepts a size that its strides do not divide; asked once, because timm does not say."""
+        size = 2 * max(self.strides) + 1
+        try:
+            with torch.no_grad():
+                self.network.eval()(torch.zeros(1, in_channels, size, size))
+        except (RuntimeError, AssertionError):
+            return False
+        finally:
+            self.network.train()
+        return True
+
+
+def encoder_pixels(name: str, weights: str) -> Pixels:
+    """The scaling that an encoder's weights expect: of a local file what `file_pixels` knows, else timm's record, else ImageNet's.
+
+    >>> encoder_pixels("mobilenetv2_100", "none").mean
+    (0.485, 0.456, 0.406)
+    """
+    known = file_pixels(weights) if weights not in ("none", "timm") else None
+    if known is not None:
+        return known
+    record = timm.get_pretrained_cfg(name)
+    return Pixels(mean=record.mean, std=record.std) if record else Pixels()
+
+
+def _created(name: str, in_channels: int, *, pretrained: bool) -> Any:
+    """The timm network that gives features, made for images of any size where it can be."""
+    if not timm.is_model(name.partition(".")[0]):
+        raise OptionError(f"encoder {name!r}", expected="a name that timm knows", hint=nearest(name, timm.list_models()))
+    record = timm.get_pretrained_cfg(name)
+    for options in ANY_SIZE if record and record.fixed_input_size else ANY_SIZE[-1:]:
+        try:
+            return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_channels, **options)
+        except TypeError:
+            if options == ANY_SIZE[-1]:
+                raise
+        except (OSError, RuntimeError) as error:
+            if not pretrained:
+                raise OptionError(f"encoder {name!r}", expected="one that gives a pyramid of features", received=error) from error
+            raise CheckpointError(
+                f"timm's weights of {name}",
+                expected="a download, or a copy in the Hugging Face cache",
+                received=error,
+                hint="Pass weights='none', or the path of a local .safetensors file.",
+            ) from error
+    raise AssertionError("the last options always return or raise")

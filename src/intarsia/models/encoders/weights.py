@@ -1,0 +1,129 @@
+"""Encoder weights from a local safetensors file, through a checked key map: no tensor is taken unless kind and shape agree, and
+none is dropped unnamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+from timm.models import adapt_input_conv
+
+from intarsia.core.errors import CheckpointError
+from intarsia.core.pixels import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["Loaded", "file_pixels", "load_weights"]
+
+KINDS = ("weight", "bias", "running_mean", "running_var")
+"""The tensors of one module in state-dict order."""
+COUNTER = "num_batches_tracked"
+"""A batch norm's count of training steps: no weight, and not in every file."""
+
+# Files that do not say how their input is scaled, by SHA-256.
+KNOWN_PIXELS = {
+    # MobileNetV2 on ImageNet from github.com/google-coral/test_data (Apache-2.0), under torchvision's names: input x / 127.5 - 1
+    "f0d161d0d27adbc094244c7cd5ab0ed6f34478d7b144f69560b24207a4f02a12": Pixels(mean=(0.5,) * 3, std=(0.5,) * 3),
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a weights file.
+
+    >>> print(Loaded("resnet18.safetensors", 100, ("fc.weight", "fc.bias")))
+    resnet18.safetensors: 100 tensors loaded; left out: fc
+    """
+
+    source: str
+    tensors: int
+    left_out: tuple[str, ...] = ()
+    """The names in the file that the encoder has no place for."""
+
+    def __str__(self) -> str:
+        modules = sorted({".".join(name.split(".")[:-1][:2]) for name in self.left_out})
+        return f"{self.source}: {self.tensors} tensors loaded" + (f"; left out: {', '.join(modules)}" if modules else "")
+
+
+def load_weights(network: nn.Module, path: str | Path, in_channels: int) -> Loaded:
+    """Puts the tensors of a safetensors file into a timm feature network and reports what was left out.
+
+    Names are matched first, timm's own spellings of a feature network (`stages_0`, `model.`) seen through. Where they are of
+    another vocabulary, such as torchvision's, the two lists are matched in state-dict order, and every pair must agree in kind
+    (weight, bias, mean, variance) and shape. A first convolution made for RGB is adapted to `in_channels`, timm's way.
+
+    Raises CheckpointError where the file cannot be read or a tensor of the network stays without a partner.
+    """
+    tensors, _ = _read(Path(path))
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
+    table = _by_name(list(wanted), list(tensors)) or _by_order(list(wanted), list(tensors))
+    for ours, theirs in table.items():
+        tensors[theirs] = _adapted(tensors[theirs], wanted[ours], in_channels)
+    unfit = [name for name in wanted if name not in table or tensors[table[name]].shape != wanted[name].shape]
+    if unfit:
+        first, partner = unfit[0], table.get(unfit[0])
+        raise CheckpointError(
+            f"{path}",
+            expected=f"{len(wanted)} tensors that fit the encoder, {first} as {tuple(wanted[first].shape)}",
+            received=f"{partner} as {tuple(tensors[partner].shape)}" if partner else f"nothing for {first}",
+            hint=f"{len(unfit)} of the encoder's tensors have no partner in the file: it belongs to another network.",
+        )
+    for ours, theirs in table.items():
+        wanted[ours].copy_(tensors[theirs])  # copies into the network's own dtype
+    left_out = tuple(name for name in tensors if name not in table.values() and not name.endswith(COUNTER))
+    return Loaded(Path(path).name, len(table), left_out)
+
+
+def file_pixels(path: str | Path) -> Pixels | None:
+    """The scaling that the weights were trained with: the file's `pixels` metadata (JSON of `Pixels.to_dict`), else what is known
+    of this very file, else None."""
+    metadata = _read(Path(path))[1]
+    if "pixels" in metadata:
+        return Pixels.from_dict(json.loads(metadata["pixels"]))
+    return KNOWN_PIXELS.get(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Every tensor of the file, in state-dict order, and its metadata."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in sorted(file.keys(), key=_natural)}, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            str(path),
+            expected="a readable .safetensors file of encoder weights",
+            received=str(error),
+            hint="Other choices are 'none' and 'timm'.",
+        ) from error
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts numbers as numbers and the tensors of a module by KINDS: a safetensors file keeps its names in alphabetical order."""
+    *modules, kind = name.split(".")
+    place = KINDS.index(kind) if kind in KINDS else len(KINDS)
+    return (*((0, int(part), "") if part.isdigit() else (1, 0, part) for part in modules), (0, place, kind))
+
+
+def _by_name(ours: list[str], theirs: list[str]) -> dict[str, str]:
+    """Ours to theirs for those of ours that have a namesake."""
+    spelled = {name.replace(".", "_"): name for name in theirs}
+    table = {name: spelled.get(name.removeprefix("model.").replace(".", "_")) for name in ours}
+    return {our: their for our, their in table.items() if their}
+
+
+def _by_order(ours: list[str], theirs: list[str]) -> dict[str, str]:
+    """Ours to theirs in order, as far as the kinds agree; what is over at the end of theirs is the head that the encoder lacks."""
+    theirs = [name for name in theirs if name.rpartition(".")[2] in KINDS]
+    pairs = zip(ours, theirs, strict=False)
+    return {our: their for our, their in pairs if our.rpartition(".")[2] == their.rpartition(".")[2]}
+
+
+def _adapted(tensor: Tensor, wanted: Tensor, in_channels: int) -> Tensor:
+    """The first convolution for another number of channels; any other tensor as it is."""
+    first = tensor.ndim == 4 and tensor.shape != wanted.shape and tensor.shape[1] == 3 and wanted.shape[1] == in_channels
+    return adapt_input_conv(in_channels, tensor) if first else tensor

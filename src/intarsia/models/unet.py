@@ -1,0 +1,116 @@
+"""U-Net (Ronneberger, Fischer, Brox 2015, arXiv 1505.04597): an encoder, and a decoder that meets each of its levels again.
+
+Deviations from the paper, each in its block: padded convolutions, batch norm, nearest-neighbour up-sampling. On a timm encoder the
+network ends at the finest level that the encoder has (stride 2 for MobileNetV2): the exact up-sampling belongs to loss and decode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from torch import nn
+
+from intarsia.core.errors import OptionError
+from intarsia.core.output import Dense
+from intarsia.core.pixels import Pixels
+from intarsia.models.blocks.normalise import Normalise
+from intarsia.models.blocks.upsample import Upsample
+from intarsia.models.encoders.contracting import Contracting
+from intarsia.models.encoders.timm_encoder import TimmEncoder, encoder_pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from intarsia.core.batch import Targets
+
+__all__ = ["UNet"]
+
+CLASSIC = (64, 128, 256, 512, 1024)
+"""The paper's widths."""
+DECODER = (16, 32, 64, 128, 256)
+"""Of the decoder on a timm encoder, as far as there are levels, counted from the coarsest."""
+
+
+class UNet(nn.Module):
+    """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s).
+
+    `encoder` is None for the classic contracting path or the name of any timm network; `weights` is "none", "timm" or the path of
+    a local .safetensors file. `widths` are channels, finest level first: of the levels of the classic network, or of the decoder on
+    an encoder, one for each level but the coarsest. `pixels` defaults to the scaling that the encoder's weights expect.
+
+    `UNet(**net.arguments)` builds the same network again, without the weights; `arguments` is plain enough for JSON.
+    Raises OptionError for widths that do not fit, an unknown encoder, or weights without one.
+
+    >>> import torch
+    >>> net = UNet.tiny(channels=5)
+    >>> tuple(net(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)).logits.shape)
+    (2, 5, 33, 50)
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        in_channels: int = 3,
+        *,
+        pixels: Pixels | Mapping[str, Any] | None = None,
+        encoder: str | None = None,
+        weights: str = "none",
+        widths: Sequence[int] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if encoder is None and weights != "none":
+            raise OptionError("weights", expected="an encoder that they belong to", received=weights, hint="Name a timm encoder.")
+        if isinstance(pixels, Mapping):
+            pixels = Pixels.from_dict(pixels)
+        if pixels is None:
+            pixels = encoder_pixels(encoder, weights) if encoder else Pixels()
+        self.normalise = Normalise(pixels, in_channels)
+        self.encoder: Contracting | TimmEncoder
+        if encoder is None:
+            widths = widths or CLASSIC
+            self.encoder = Contracting(in_channels, widths)
+            decoder = tuple(widths[:-1])
+        else:
+            self.encoder = TimmEncoder(encoder, in_channels, weights)
+            decoder = tuple(widths or DECODER[-(len(self.encoder.channels) - 1) :])
+        if len(decoder) != len(self.encoder.channels) - 1:
+            raise OptionError(
+                "widths",
+                expected=f"{len(self.encoder.channels) - 1} numbers, one for each level of {encoder} but the coarsest",
+                received=decoder,
+            )
+        *skips, deepest = self.encoder.channels
+        inputs = (*decoder[1:], deepest)
+        self.decoder = nn.ModuleList(Upsample(*level) for level in zip(inputs, skips, decoder, strict=True))
+        self.dropout = nn.Dropout2d(dropout)
+        self.classify = nn.Conv2d(decoder[0], channels, 1)
+        self.stride = self.encoder.strides[0]
+        self.arguments: dict[str, Any] = {
+            "channels": channels,
+            "in_channels": in_channels,
+            "pixels": self.pixels.to_dict(),
+            "encoder": encoder,
+            "widths": None if widths is None else list(widths),
+            "dropout": dropout,
+        }
+
+    @property
+    def pixels(self) -> Pixels:
+        """How raw values become network input."""
+        return self.normalise.pixels
+
+    @classmethod
+    def tiny(cls, channels: int, in_channels: int = 3) -> Self:
+        """The same network with under 0.3 M parameters, for tests and trials."""
+        return cls(channels, in_channels, widths=(8, 16, 32, 64))
+
+    def forward(
+        self, images: Tensor, valid: Tensor | None = None, targets: Targets | None = None, *, stats: Tensor | None = None
+    ) -> Dense:
+        """(B, in_channels, H, W), `valid` (B, H, W), `stats` (B, in_channels, 2) to logits (B, channels, *s), s = S / stride."""
+        *skips, features = self.encoder(self.normalise(images, valid, stats))
+        for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
+            features = block(features, skip)  # (B, widths[i], *s)
+        return Dense(self.classify(self.dropout(features)))  # (B, channels, *s)

@@ -1,0 +1,77 @@
+"""Packing: masks that may overlap, laid out on as few integer maps as first fit finds."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from intarsia.core.errors import InvalidNoun
+from intarsia.core.segments import Segments, narrow
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["pack"]
+
+MANY = 32
+"""Layers from which on a stack of maps is no longer the cheap form."""
+
+
+def pack(
+    masks: ArrayLike,
+    classes: ArrayLike,
+    *,
+    void: NDArray[np.bool_] | None = None,
+    scores: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    boxes: ArrayLike | None = None,
+    areas: ArrayLike | None = None,
+) -> Segments:
+    """The Segments of N masks (N, *S), bool or 0 for outside: each goes to the first layer whose pixels it needs are free.
+
+    The masks come back exactly, in their order, a mask without pixels as a row without pixels. A pixel of `void` (*S) is void and
+    no mask's: a mask that covers it loses that pixel and keeps the rest. Given boxes and areas are stored as they are.
+    Raises InvalidNoun where shapes or counts differ; warns above 32 layers, where a map per object would be no larger.
+
+    >>> two = pack([[[1, 1, 0]], [[0, 1, 1]]], classes=[0, 0], void=np.array([[True, False, False]]))
+    >>> two.ids.tolist()
+    [[[-1, 1, 0]], [[0, 2, 2]]]
+    """
+    stack = np.asarray(masks)
+    if stack.ndim not in (3, 4) or stack.dtype.kind not in "bui":
+        raise InvalidNoun("masks", expected="bool of shape (N, H, W) or (N, D, H, W)", received=f"{stack.dtype} {stack.shape}")
+    rows, size = len(stack), stack.shape[1:]
+    if np.size(classes) != rows:
+        raise InvalidNoun("masks", expected=f"one class for each of {rows}", received=f"{np.size(classes)} classes")
+    if void is not None and void.shape != size:
+        raise InvalidNoun("void", expected=f"the masks' size {size}", received=void.shape)
+    dtype = narrow(-1, rows)
+    layers: list[NDArray[np.signedinteger[Any]]] = [np.zeros(size, dtype)]
+    for row, mask in enumerate(stack, start=1):
+        box = _box(mask)
+        crop = mask[box] != 0
+        if void is not None:
+            crop &= ~void[box]
+        layer = next((layer for layer in layers if not layer[box][crop].any()), None)
+        if layer is None:
+            layer = np.zeros(size, dtype)
+            layers.append(layer)
+        layer[box][crop] = row
+    if void is not None:
+        layers[0][void] = -1
+    if len(layers) > MANY:
+        warnings.warn(
+            f"{rows} masks overlap so much that they take {len(layers)} layers; leave out duplicates to save memory.", stacklevel=2
+        )
+    return Segments(np.stack(layers), classes, scores=scores, crowd=crowd, boxes=boxes, areas=areas)
+
+
+def _box(mask: NDArray[Any]) -> tuple[slice, ...]:
+    """The window of a mask (*S) that holds its pixels; empty for an empty mask."""
+    window = []
+    for axis in range(mask.ndim):
+        line = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        window.append(slice(int(line[0]), int(line[-1]) + 1) if len(line) else slice(0, 0))
+    return tuple(window)

@@ -1,0 +1,57 @@
+"""Which segments are trained: the one place where semantic, instance and panoptic truth part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from intarsia.core.errors import InvalidNoun, OptionError, nearest
+from intarsia.core.segments import Segments
+
+if TYPE_CHECKING:
+    from intarsia.core.classes import ClassSet
+
+__all__ = ["Which", "trained_segments"]
+
+Which = Literal["all", "things", "classes"]
+
+
+def trained_segments(segments: Segments, classes: ClassSet, which: Which) -> Segments:
+    """The segments that are trained: "all" (panoptic), the "things" only (instance), or merged by "classes" (semantic).
+
+    "things": the pixels of stuff become nothing; crowd rows stay, and stay marked.
+    "classes": one row for each class that has pixels, in the order of the class set, crowd or not, for a crowd of cars is car and
+    a class is not counted; its score is the highest of its rows. Within a group classes exclude each other, so where rows overlap
+    the winner of `Segments.semantic` keeps the pixel; each group has a layer of its own.
+    Void stays void. Raises OptionError for any other word and InvalidNoun for classes that are not in the set.
+
+    >>> from intarsia.core import ClassSet
+    >>> street = ClassSet(("road", "car"), things=("car",))
+    >>> cars = Segments([[[1, 2, 3, -1]]], [1, 0, 1])
+    >>> trained_segments(cars, street, "things").ids.tolist(), trained_segments(cars, street, "classes").ids.tolist()
+    ([[[1, 0, 2, -1]]], [[[2, 1, 2, -1]]])
+    """
+    if which not in get_args(Which):
+        raise OptionError("trained", expected="all, things or classes", received=repr(which), hint=nearest(which, get_args(Which)))
+    highest = int(segments.classes.max(initial=-1))
+    if highest >= len(classes):
+        raise InvalidNoun("Segments classes", expected=f"indices 0..{len(classes) - 1}", received=highest)
+    if which == "things":
+        return segments.select(classes.is_thing[segments.classes])
+    return _merged(segments, classes) if which == "classes" else segments
+
+
+def _merged(segments: Segments, classes: ClassSet) -> Segments:
+    """One row per class, one layer per group."""
+    count = len(classes)
+    scores = np.zeros(count, np.float32)
+    np.maximum.at(scores, segments.classes, segments.scores)
+    row_of = np.arange(1, count + 3)  # by class, then nothing, then void
+    row_of[count:] = 0, -1
+    layers = []
+    for group in classes.groups:
+        members = segments.select(np.isin(segments.classes, [classes.index(name) for name in group]))
+        layers.append(row_of[members.semantic(count)])
+        row_of[-1] = 0  # void is said in layer 0 only
+    return Segments(np.stack(layers), np.arange(count), scores=scores, confidence=segments.confidence).compact()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -53,6 +53,9 @@ class Semantic:
     >>> scores.iou.tolist(), scores.mean_iou, round(scores.pixel_accuracy, 3)
     ([0.5, 0.5], 0.5, 0.667)
     """
+
+    perfect: ClassVar[dict[str, float]] = dict.fromkeys(SCALARS, 1.0)
+    """What (truth, truth) scores, by name in `to_dict`."""
 
     def __init__(self, classes: ClassSet, *, keys: Iterable[str] = (), counts: NDArray[np.int64] | None = None) -> None:
         """Empty, or from another's `keys` and `counts`, as gathered from the processes of a run."""

@@ -45,5 +45,6 @@ def bootstrap_intervals(
     intervals = np.full((scores.shape[1], 2), np.nan)
     known = ~np.isnan(scores).all(axis=0) & (images > 1)
     ends = (1 - level) / 2, (1 + level) / 2
-    intervals[known] = np.nanquantile(scores[:, known], ends, axis=0).T  # (2, M) -> (M, 2)
+    if known.any():
+        intervals[known] = np.nanquantile(scores[:, known], ends, axis=0).T  # (2, M) -> (M, 2)
     return intervals

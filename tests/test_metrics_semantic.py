@@ -1,0 +1,232 @@
+"""Semantic scores: a golden table worked by hand, an implementation without arrays, tiling, intervals, print."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from intarsia.core import ClassSet, Segments
+from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.metrics.semantic import Semantic
+from intarsia.ops.bootstrap import bootstrap_intervals
+from intarsia.ops.packing import pack
+
+THREE = ClassSet(("sky", "road", "banana"), nothing=True)
+
+
+def scores_of(truth, prediction, classes=THREE, **options):
+    metric = Semantic(classes)
+    metric.update(truth, prediction)
+    return metric.compute(**options)
+
+
+def test_golden_table():
+    """Truth      sky sky sky road road nothing nothing void;  by hand, pixel by pixel:
+    prediction sky sky road road void nothing sky sky.
+    sky:  TP 2, FN 1, FP 1 (the nothing pixel; not the void one);  road: TP 1, FN 1 (void), FP 1;  banana: in neither.
+    """
+    truth = Segments.from_semantic(np.array([[0, 0, 0, 1, 1, 3, 3, -1]]), 3)
+    prediction = Segments.from_semantic(np.array([[0, 0, 1, 1, -1, 3, 0, 0]]), 3)
+    scores = scores_of(truth, prediction)
+    np.testing.assert_allclose(scores.iou, [2 / 4, 1 / 3, np.nan])
+    np.testing.assert_allclose(scores.dice, [4 / 6, 2 / 4, np.nan])
+    np.testing.assert_allclose(scores.precision, [2 / 3, 1 / 2, np.nan])
+    np.testing.assert_allclose(scores.recall, [2 / 3, 1 / 2, np.nan])
+    np.testing.assert_allclose(scores.share, [3 / 7, 2 / 7, 0])
+    assert scores.pixel_accuracy == pytest.approx(4 / 7)
+    assert scores.mean_pixel_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert scores.mean_iou == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert scores.mean_dice == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert scores.frequency_weighted_iou == pytest.approx((3 * 1 / 2 + 2 * 1 / 3) / 5)
+    assert scores.absent == ("banana",)
+    assert scores.confusion.tolist() == [[2, 1, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [1, 0, 0, 1, 0]]
+    assert scores.images == 1
+    assert scores.intervals == {}
+
+
+def test_all_void_in_many_images_has_no_interval():
+    metric = Semantic(THREE)
+    for _ in range(2):
+        metric.update(Segments([[[-1]]], []), Segments([[[1]]], [0]))
+    assert metric.compute().to_dict()["intervals"]["mean_iou"] == [None, None]
+
+
+def test_a_class_predicted_where_it_never_is_scores_zero():
+    scores = scores_of(Segments([[[1, 1]]], [0]), Segments([[[1, 2]]], [0, 1]))
+    assert scores.iou[:2].tolist() == [0.5, 0.0]
+    assert scores.mean_iou == 0.25
+    assert scores.mean_pixel_accuracy == 0.5  # road has no recall: it is not in the truth
+    assert np.isnan(scores.recall[1])
+
+
+def test_all_void_defines_nothing():
+    scores = scores_of(Segments([[[-1, -1]]], []), Segments([[[1, 1]]], [0]))
+    assert np.isnan([scores.pixel_accuracy, scores.mean_iou, scores.frequency_weighted_iou]).all()
+    assert scores.to_dict()["mean_iou"] is None
+    assert scores.absent == THREE.names
+
+
+def by_hand(pairs, count):
+    """IoU per class, pixel accuracy, from lists alone."""
+    ious, right, total = [], 0, 0
+    pixels = [
+        (t, p) for truth, guess in pairs for t, p in zip(truth.ravel().tolist(), guess.ravel().tolist(), strict=True) if t >= 0
+    ]
+    for k in range(count):
+        inter = sum(t == k and p == k for t, p in pixels)
+        union = sum(t == k or p == k for t, p in pixels)
+        ious.append(inter / union if union else None)
+    right, total = sum(t == p for t, p in pixels), len(pixels)
+    return ious, right / total if total else None
+
+
+LABELS = hnp.arrays(np.int64, (3, 4), elements=st.integers(-1, 3))
+
+
+@given(st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=3))
+def test_parity_with_an_implementation_without_arrays(pairs):
+    metric = Semantic(THREE)
+    for truth, guess in pairs:
+        metric.update(Segments.from_semantic(truth, 3), Segments.from_semantic(guess, 3))
+    plain = metric.compute(intervals=0).to_dict()
+    ious, accuracy = by_hand(pairs, 3)
+    assert list(plain["iou"].values()) == pytest.approx(ious)
+    assert plain["pixel_accuracy"] == pytest.approx(accuracy)
+    known = [iou for iou in ious if iou is not None]
+    assert plain["mean_iou"] == (pytest.approx(sum(known) / len(known)) if known else None)
+
+
+@given(hnp.arrays(np.bool_, (4, 3, 5)), hnp.arrays(np.bool_, (3, 3, 5)), hnp.arrays(np.int64, 4, elements=st.integers(0, 2)))
+def test_overlapping_rows_count_as_their_semantic_view(masks, others, classes):
+    truth, prediction = pack(masks, classes), pack(others, classes[:3], scores=[0.5, 0.9, 0.7])
+    flat = [Segments.from_semantic(s.semantic(3), 3) for s in (truth, prediction)]
+    np.testing.assert_array_equal(scores_of(truth, prediction).confusion, scores_of(*flat).confusion)
+
+
+def test_thousands_of_rows_fold_to_classes():
+    ids = np.arange(1, 2501).reshape(1, 50, 50)
+    many = Segments(ids, np.arange(2500) % 3)
+    few = Segments.from_semantic(many.semantic(3), 3)
+    assert scores_of(many, many).confusion.tolist() == scores_of(few, few).confusion.tolist()
+    assert scores_of(few, many).mean_iou == 1
+
+
+def test_tiles_of_an_image_are_the_image():
+    rng = np.random.default_rng(0)
+    maps = rng.integers(-1, 4, (2, 3, 20, 20))  # truth and prediction of three images
+    whole, tiled = Semantic(THREE), Semantic(THREE)
+    for number in range(3):
+        truth, guess = (Segments.from_semantic(labels, 3) for labels in maps[:, number])
+        whole.update(truth, guess, key=str(number))
+        for window in np.ndindex(4, 2):
+            part = np.s_[:, 5 * window[0] : 5 * window[0] + 5, 10 * window[1] : 10 * window[1] + 10]
+            tiled.update(truth.with_ids(truth.ids[part]), guess.with_ids(guess.ids[part]), key=str(number))
+    assert len(tiled.counts) == 24
+    assert tiled.compute().to_dict() == whole.compute().to_dict()
+
+
+def test_without_keys_each_update_is_an_image():
+    metric = Semantic(THREE)
+    for _ in range(3):
+        metric.update(Segments([[[1]]], [0]), Segments([[[1]]], [0]))
+    assert metric.compute().images == 3
+
+
+def test_the_state_travels_as_arrays():
+    metric = Semantic(THREE)
+    for number in range(4):
+        metric.update(Segments([[[1, 2]]], [0, 1]), Segments([[[1, 1]]], [0]), key=str(number))
+    again = Semantic(THREE, keys=metric.keys, counts=metric.counts)
+    assert again.compute().to_dict() == metric.compute().to_dict()
+    with pytest.raises(InvalidNoun, match=r"Semantic counts: expected shape \(1, 4, 5\), received \(4, 4, 5\)"):
+        Semantic(THREE, keys=["a"], counts=metric.counts)
+
+
+def test_a_class_beyond_the_set():
+    with pytest.raises(InvalidNoun, match=r"prediction classes: expected indices 0\.\.2, received 7"):
+        Semantic(THREE).update(Segments([[[1]]], [0]), Segments([[[1]]], [7]))
+
+
+# -- intervals -----------------------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_those_of_a_loop_over_drawn_images():
+    rng = np.random.default_rng(3)
+    counts = rng.integers(0, 50, (9, 4, 5))
+    counts[0, 1], counts[1:, 1], counts[1:, :, 1] = 7, 0, 0  # road in one image only: a draw may lack it
+    counts[:, 2], counts[:, :, 2] = 0, 0  # no banana
+    metric = Semantic(THREE, keys=map(str, range(9)), counts=counts)
+    scores = metric.compute(intervals=200, seed=5)
+    weights = np.random.default_rng(5).multinomial(9, np.full(9, 1 / 9), size=200)
+    ordered = sorted(counts, key=lambda count: count.tobytes())
+    drawn = []
+    for weight in weights:
+        one = Semantic(THREE, keys=["x"], counts=sum(w * c for w, c in zip(weight, ordered, strict=True))[None]).compute(0)
+        drawn.append([one.pixel_accuracy, one.mean_iou, one.mean_dice, *one.iou])
+    assert np.isnan([row[4] for row in drawn]).any()
+    ends = np.nanquantile(np.array(drawn)[:, :5], [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(scores.intervals["pixel_accuracy"], ends[:, 0])
+    np.testing.assert_allclose(scores.intervals["mean_iou"], ends[:, 1])
+    np.testing.assert_allclose(scores.intervals["mean_dice"], ends[:, 2])
+    np.testing.assert_allclose(scores.intervals["iou"][:2], ends[:, 3:].T)
+    assert np.isnan(scores.intervals["iou"][2]).all()
+    assert metric.compute(intervals=200, seed=5).to_dict() == scores.to_dict()
+    assert metric.compute(intervals=200, seed=6).to_dict() != scores.to_dict()
+
+
+def test_the_interval_of_a_mean_is_near_the_normal_one():
+    values = np.random.default_rng(0).normal(10, 2, (400, 1))
+    low, high = bootstrap_intervals(np.hstack([values, np.ones((400, 1))]), lambda sums: sums[:, :1] / sums[:, 1:], rounds=4000)[0]
+    middle, half = values.mean(), 1.96 * values.std() / 20
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.02)
+
+
+def test_one_image_has_no_interval():
+    assert np.isnan(bootstrap_intervals(np.ones((1, 2)), lambda sums: sums)).all()
+    with pytest.raises(OptionError, match=r"bootstrap: expected rounds above 0 and a level within 0\.\.1, received 0 rounds"):
+        bootstrap_intervals(np.ones((3, 2)), lambda sums: sums, rounds=0)
+
+
+# -- print ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_table():
+    metric = Semantic(THREE)
+    for number in range(2):
+        metric.update(Segments([[[1, 1, 2]]], [0, 1]), Segments([[[1, 2, 2]]], [0, 1]), key=str(number))
+    assert str(metric.compute()) == (
+        "2 images, 3 classes; values are 0..1, void is not scored; in brackets the 95 % interval over images\n"
+        "pixel_accuracy          0.6667 [0.6667, 0.6667]\n"
+        "mean_pixel_accuracy     0.7500 [0.7500, 0.7500]\n"
+        "mean_iou                0.5000 [0.5000, 0.5000]\n"
+        "frequency_weighted_iou  0.5000 [0.5000, 0.5000]\n"
+        "mean_dice               0.6667 [0.6667, 0.6667]\n"
+        "\n"
+        "class   share   iou                      dice    prec.   recall\n"
+        "sky     0.6667  0.5000 [0.5000, 0.5000]  0.6667  1.0000  0.5000\n"
+        "road    0.3333  0.5000 [0.5000, 0.5000]  0.6667  0.5000  1.0000\n"
+        "banana  0.0000    -    [  -   ,   -   ]    -       -       -\n"
+        "\n"
+        "absent from truth and prediction: banana"
+    )
+    assert "mean_iou                0.5000\n" in str(metric.compute(intervals=0))
+
+
+@pytest.mark.data
+def test_camvid_labels_against_plain_counts(data_dir):
+    classes = ClassSet(tuple((data_dir / "camvid/codes.txt").read_text().split()[:11]))
+    metric, plain = Semantic(classes), np.zeros((12, 12), np.int64)
+    files = sorted((data_dir / "camvid/testannot").iterdir())[::40]
+    for file, other in pairwise(files):
+        truth, guess = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(int) for path in (file, other))
+        plain += np.bincount((truth * 12 + guess).ravel(), minlength=144).reshape(12, 12)
+        metric.update(*(Segments.from_semantic(np.where(labels == 11, -1, labels), 11) for labels in (truth, guess)), key=file.stem)
+    confusion = metric.compute().confusion
+    np.testing.assert_array_equal(confusion[:11, :11], plain[:11, :11])
+    np.testing.assert_array_equal(confusion[:11, 12], plain[:11, 11])

@@ -39,7 +39,7 @@ def find(family: str, name: str) -> Any:
         module, _, attribute = name.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last two for an empty or relative module
             raise OptionError(f"{family} {name!r}", expected="an importable 'package.module:Name'", received=str(error)) from error
     known = members(family)
     if name not in known:

@@ -65,6 +65,8 @@ class ClassSet:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         for name in ("names", "things", "void"):
+            if isinstance(getattr(self, name), str):  # tuple("car") would be three names
+                raise InvalidNoun(f"ClassSet {name}", expected="a list of names", received=repr(getattr(self, name)))
             set_(self, name, tuple(getattr(self, name)))
         if not self.names or any(not isinstance(name, str) or not name for name in self.names):
             raise InvalidNoun("ClassSet names", expected="at least one non-empty name", received=list(self.names))

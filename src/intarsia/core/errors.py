@@ -95,7 +95,10 @@ class MissingExtra(IntarsiaError, ImportError):
     reading GeoTIFF: expected the optional packages of 'geo'. Run: pip install 'intarsia[geo]'
     """
 
-    def __init__(self, what: str, *, extra: str) -> None:
+    def __init__(self, what: str, *, extra: str = "") -> None:
+        if not extra:  # unpickled: `what` is the whole text
+            super().__init__(what)
+            return
         super().__init__(
             what,
             expected=f"the optional packages of '{extra}'",

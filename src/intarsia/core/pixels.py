@@ -67,7 +67,8 @@ class Pixels:
         if not len(flat):
             return np.tile(np.array([0, 1], np.float32), (image.shape[-1], 1))
         ends = np.percentile(flat, self.percentiles, axis=0).astype(np.float32).T  # (C, 2)
-        ends[:, 1] = np.maximum(ends[:, 1], ends[:, 0] + np.float32(1e-6))  # a constant image has no range
+        low, high = ends.T
+        high[high <= low] = (low + np.maximum(1, np.abs(low) * 1e-6))[high <= low]  # a constant image has no range
         return np.ascontiguousarray(ends)
 
     def normalised(self, image: NDArray[Any], stats: NDArray[np.float32] | None = None) -> NDArray[np.float32]:

@@ -129,8 +129,14 @@ class Segments:
         return self.ids[0] < 0  # type: ignore[no-any-return]
 
     def semantic(self, num_classes: int) -> NDArray[np.signedinteger[Any]]:
-        """(*S) class index, -1 void, `num_classes` nothing. Where layers overlap the highest score wins, then the later row."""
-        dtype = narrow(-1, max(num_classes, int(self.classes.max(initial=0))))
+        """(*S) class index, -1 void, `num_classes` nothing. Where layers overlap the highest score wins, then the later row.
+
+        Raises InvalidNoun where a row's class is not below `num_classes`.
+        """
+        highest = int(self.classes.max(initial=-1))
+        if highest >= num_classes:  # num_classes itself would read as nothing
+            raise InvalidNoun("Segments classes", expected=f"indices 0..{num_classes - 1}", received=highest)
+        dtype = narrow(-1, num_classes)
         table = np.concatenate([[num_classes], self.classes, [-1]]).astype(dtype)  # index -1 is the last entry
         if len(self.ids) == 1:
             return np.asarray(table[self.ids[0]])
@@ -191,6 +197,8 @@ class Segments:
         Given boxes and areas stay with their rows: no kept row loses a pixel.
         """
         rows = np.asarray(keep)
+        if rows.dtype == np.bool_ and rows.shape != (len(self),):
+            raise InvalidNoun("select", expected=f"{len(self)} bools, one for each row", received=rows.shape)
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64).reshape(-1)
         if len(np.unique(rows)) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self)):
             raise InvalidNoun("select", expected=f"distinct rows of 0..{len(self) - 1}", received=rows.tolist())
@@ -225,6 +233,18 @@ class Segments:
             boxes=self._boxes if same_pixels else None,
             areas=self._areas if same_pixels else None,
             confidence=self.confidence if same_pixels else confidence,
+        )
+
+    def with_classes(self, classes: ArrayLike) -> Segments:
+        """The same pixels under other class indices (N,), such as `ClassSet.table_to` gives."""
+        return Segments(
+            self.ids,
+            classes,
+            scores=self.scores,
+            crowd=self.crowd,
+            boxes=self._boxes,
+            areas=self._areas,
+            confidence=self.confidence,
         )
 
     # -- comparing and showing -------------------------------------------------------------------------------------------------

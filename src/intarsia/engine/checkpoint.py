@@ -39,7 +39,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(str(path), expected="a checkpoint", received="no such file") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(
-            str(path), expected="a whole .safetensors file", received=str(error), hint="Take weights/last.safetensors or train again."
+            str(path),
+            expected="a whole .safetensors file",
+            received=str(error),
+            hint="Take weights/last.safetensors or train again.",
         ) from error
     if header is None:
         raise CheckpointError(

@@ -53,7 +53,7 @@ def accelerator_for(options: TrainOptions) -> Accelerator:
     Autocast is ours (`autocast`), because accelerate's does not know dataclasses; the gradient scaler of fp16 is its.
     """
     device = device_named(options.device)
-    if not PartialState._shared_state.get("distributed_type", "NO") != "NO":
+    if PartialState._shared_state.get("distributed_type", "NO") == "NO":
         AcceleratorState._reset_state(reset_partial_state=True)  # several trainings in one process may differ in precision
     fp16 = precision_for(options.precision, device) == "fp16"
     return Accelerator(mixed_precision="fp16" if fp16 else "no", cpu=device.type == "cpu")

@@ -1,73 +1,33 @@
 """From samples to batches: the door into torch.
 
-What a worker does is a pure function of (seed, epoch, key), so neither the number of workers nor a resume changes a picture.
+What a worker does (`pictures.py`) is a pure function of seed, epoch and key, so neither their number nor a resume changes a picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from intarsia.core import Batch, ClassSet, Pixels, Sample, Segments, Targets
-from intarsia.ops.trained import trained_segments
+from intarsia.core import Batch, Pixels, Sample, Segments, Targets
+from intarsia.engine.pictures import Examples, Ticket, random_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from intarsia.core.protocols import Transform
 
-__all__ = ["Examples", "Ticket", "TrainingOrder", "batches", "collate", "random_state"]
-
-Ticket = tuple[int, int]
-"""(epoch, index of the sample): what a sampler hands to a worker."""
-
-
-def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
-    """The generator of one sample in one epoch; it depends on nothing else.
-
-    >>> int(random_state(0, 1, "a").integers(100)) == int(random_state(0, 1, "a").integers(100))
-    True
-    """
-    digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
-    return np.random.default_rng([seed, epoch, digest])
-
-
-@dataclass
-class Examples(Dataset[Sample]):
-    """Samples by ticket: read, reduced to the trained segments, measured for Pixels, transformed."""
-
-    data: Sequence[Sample]
-    classes: ClassSet
-    pixels: Pixels
-    transform: Transform
-    trained: str = "classes"
-    seed: int = 0
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, ticket: Ticket) -> Sample:
-        epoch, index = ticket
-        sample = self._read(index)
-        rng = random_state(self.seed, epoch, sample.key)
-        return self.transform(sample, rng, lambda: self._read(int(rng.integers(len(self.data)))))
-
-    def _read(self, index: int) -> Sample:
-        sample = self.data[index]
-        segments = sample.segments and trained_segments(sample.segments, self.classes, self.trained)
-        return replace(sample, segments=segments, stats=self.pixels.stats(sample.image, sample.valid))
+__all__ = ["Questions", "TrainingOrder", "batches", "collate", "questions"]
 
 
 @dataclass
 class TrainingOrder(Sampler[list[Ticket]]):
     """Batches of tickets, a new seeded permutation each epoch, shared out among `ranks` processes.
 
-    One step of all ranks together takes the same samples as one process with `batch_size * ranks` would. What is left over at the end
+    One step of all ranks together takes the same samples as one process with a batch of `batch_size * accumulate * ranks` would. What is left over at the end
     of an epoch is dropped (another part each epoch); a set smaller than one step is repeated to fill it.
     """
 
@@ -77,28 +37,32 @@ class TrainingOrder(Sampler[list[Ticket]]):
     seed: int = 0
     first_step: int = 0
     """Steps of the first epoch that are done already (resume)."""
+    accumulate: int = 1
+    """Batches that one step of the optimiser takes from each rank."""
     rank: int = 0
     ranks: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of each rank in one epoch."""
-        return max(1, self.count // (self.batch_size * self.ranks))
+        """Steps of the optimiser in one epoch."""
+        return max(1, self.count // (self.batch_size * self.accumulate * self.ranks))
 
     def __len__(self) -> int:
-        return max(0, len(self.epochs) * self.steps_per_epoch - self.first_step)
+        return max(0, len(self.epochs) * self.steps_per_epoch - self.first_step) * self.accumulate
 
     def __iter__(self) -> Iterator[list[Ticket]]:
-        step_size = self.batch_size * self.ranks
+        share = self.batch_size * self.ranks
+        step_size = share * self.accumulate
         for epoch in self.epochs:
             order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
             order = np.resize(order, max(len(order), step_size))
             for step in range(self.first_step if epoch == self.epochs.start else 0, self.steps_per_epoch):
-                start = step * step_size + self.rank * self.batch_size
-                yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
+                for part in range(self.accumulate):
+                    start = step * step_size + part * share + self.rank * self.batch_size
+                    yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
 
 
-def collate(samples: Sequence[Sample], num_classes: int, *, targets: bool = True) -> Batch:
+def collate(samples: Sequence[Sample], num_classes: int) -> Batch:
     """Samples of one size to a Batch; only ids leave the worker, no stack of masks."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, *S, C)
     images = images.movedim(-1, 1)  # (B, C, *S), channels last in memory for free
@@ -107,7 +71,7 @@ def collate(samples: Sequence[Sample], num_classes: int, *, targets: bool = True
         everywhere = np.ones(samples[0].image.shape[:-1], np.bool_)
         valid = torch.from_numpy(np.stack([everywhere if sample.valid is None else sample.valid for sample in samples]))
     stats = [sample.stats for sample in samples if sample.stats is not None]
-    segments = [sample.segments for sample in samples if sample.segments is not None] if targets else []
+    segments = [sample.segments for sample in samples if sample.segments is not None]
     return Batch(
         images=images,
         keys=tuple(sample.key for sample in samples),
@@ -141,14 +105,53 @@ class Collate:
         return collate(samples, self.num_classes)
 
 
+@dataclass
+class Questions(Dataset[tuple[Sample, Segments | None]]):
+    """For evaluation: the transformed image by index, and beside it the truth at the size of the file."""
+
+    data: Sequence[Sample]
+    pixels: Pixels
+    transform: Transform
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Sample, Segments | None]:
+        sample = self.data[index]
+        image = replace(sample, segments=None, stats=self.pixels.stats(sample.image, sample.valid))
+        return self.transform(image, random_state(0, 0, sample.key), None), sample.segments
+
+
+def collate_questions(pairs: Sequence[tuple[Sample, Segments | None]]) -> tuple[Batch, list[Segments | None]]:
+    """Images to a Batch without targets; their truths stay as they are."""
+    samples, truths = zip(*pairs, strict=True)
+    return collate(samples, 0), list(truths)
+
+
+def questions(
+    asked: Questions, indices: Sequence[int], *, batch_size: int, workers: int = 0
+) -> Iterator[tuple[Batch, list[Segments | None]]]:
+    """Batches of images with their truths, in the order of `indices`, none twice and none left out."""
+    order = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
+    return iter(
+        DataLoader(
+            asked,
+            batch_sampler=order,
+            collate_fn=collate_questions,
+            num_workers=workers,
+            worker_init_fn=_quiet_worker if workers else None,
+        )
+    )
+
+
 def batches(
     examples: Examples, order: Sampler[list[Ticket]] | Sequence[list[Ticket]], *, workers: int = 0, pin_memory: bool = False
 ) -> Iterator[Batch]:
     """Batches of `examples` in the given order, read ahead by `workers` processes (0: by this one)."""
     start: Callable[[int], None] | None = _quiet_worker if workers else None
     loader: DataLoader[Any] = DataLoader(
-        examples,
-        batch_sampler=order,  # type: ignore[arg-type]
+        examples,  # type: ignore[arg-type] - indexed by tickets, as the order gives them
+        batch_sampler=order,
         collate_fn=Collate(len(examples.classes)),
         num_workers=workers,
         pin_memory=pin_memory,

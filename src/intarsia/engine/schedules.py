@@ -18,8 +18,8 @@ def one_cycle(done: float, warmup: float = 0.3) -> float:
     """The factor on the learning rate: up from 1/25 within the `warmup` share, then down to 1/250,000, both by cosine
     (Smith and Topin, arXiv 1708.07120, in the form of torch's OneCycleLR).
 
-    >>> one_cycle(0.0), one_cycle(0.3), round(one_cycle(1.0), 9)
-    (0.04, 1.0, 4e-06)
+    >>> [round(one_cycle(done), 9) for done in (0.0, 0.3, 1.0)]
+    [0.04, 1.0, 4e-06]
     """
     return _between(START, 1, done / warmup) if done < warmup else _between(1, END, (done - warmup) / (1 - warmup))
 

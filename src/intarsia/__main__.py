@@ -1,0 +1,7 @@
+"""`python -m intarsia`, also for `torchrun -m intarsia`."""
+
+import sys
+
+from intarsia.cli import main
+
+sys.exit(main())

@@ -1,0 +1,198 @@
+"""The Python face: what the command line can do, as functions. Importing this loads no torch; the functions that need it do."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core.errors import DatasetNotFound, OptionError, nearest
+from intarsia.data.dataset import Dataset
+from intarsia.data.images import read_image
+from intarsia.data.open import open_dataset
+from intarsia.data.scenes import scenes
+from intarsia.engine.options import LrFindOptions, TrainOptions
+from intarsia.engine.run import Run, new_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from intarsia.engine.lr_finder import RangeTest
+    from intarsia.engine.network import Model
+
+__all__ = [
+    "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "demo", "evaluate", "evaluate_folders", "list_models", "load", "look",
+    "lr_find",
+    "open_dataset", "open_image", "open_mask", "predict", "reproduce", "resume", "scenes", "train",
+]  # fmt: skip
+
+Data = Dataset | str | Path
+
+
+def open_image(path: str | Path) -> NDArray[Any]:
+    """(H, W, C) in the file's own dtype."""
+    return read_image(Path(path))
+
+
+def open_mask(path: str | Path, classes: ClassSet | Sequence[str] | None = None, *, image: str | Path | None = None) -> Sample:
+    """A label file, by itself or over its image, to be looked at: `open_mask("a.png").show()`. Without `classes` the ids are the names."""
+    from intarsia.engine.looking import sample_of_ids
+
+    names = classes if classes is None or isinstance(classes, ClassSet) else ClassSet(tuple(classes))
+    return sample_of_ids(Path(path), names, None if image is None else Path(image))
+
+
+def _opened(data: Data, format: str | None = None) -> Dataset:
+    return data if isinstance(data, Dataset) else open_dataset(data, format=format)
+
+
+def _options(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any:
+    """`options`, or the defaults of `kind`, with `changes`; an unknown name raises OptionError with the nearest."""
+    known = [field.name for field in fields(kind)]
+    for name in changes:
+        if name not in known:
+            raise OptionError(f"option {name!r}", expected="an option of the command", hint=nearest(name, known))
+    return replace(options, **changes) if options is not None else kind(**changes)
+
+
+def train(
+    data: Data,
+    options: TrainOptions | None = None,
+    *,
+    callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    quiet: bool = False,
+    **changes: Any,
+) -> Run:
+    """Checks the data, trains a network on it, evaluates it and draws the results: a Run folder, described in `Run`.
+
+    `changes` are fields of TrainOptions: `train(data, model="unet", encoder="mobilenetv2_100", epochs=40)`. Each callback is called
+    with the row of an epoch.
+    """
+    from intarsia.engine.training import train_and_draw
+
+    options = _options(TrainOptions, options, changes)
+    dataset = _opened(data, options.format)
+    for split in (options.split, options.val_split):
+        dataset.split(split).check()
+    return train_and_draw(dataset, options, new_run(dataset, options), callbacks=callbacks, quiet=quiet)
+
+
+def resume(run: str | Path | Run, *, quiet: bool = False) -> Run:
+    """Goes on with a run that was killed, with the options it was started with; a finished one is returned as it is."""
+    from intarsia.engine.training import train_and_draw
+
+    run = run if isinstance(run, Run) else Run(Path(run))
+    return train_and_draw(run.open_data(), run.options, run, quiet=quiet)
+
+
+def reproduce(run: str | Path | Run, *, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
+    """Runs a training again, with its own options on its own data, and tells the difference in data, versions, scores and weights."""
+    from intarsia.engine.reproduce import reproduce_run
+
+    run = run if isinstance(run, Run) else Run(Path(run))
+    return reproduce_run(run, Path(out) if out is not None else run.folder.with_name(run.folder.name + "-reproduced"), quiet=quiet)
+
+
+def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path = "lr_find.png", **changes: Any) -> RangeTest:
+    """The learning-rate range test of a training; the curve is drawn to `out`."""
+    from intarsia.engine.training import find_rate
+
+    options = _options(LrFindOptions, options, changes)
+    return find_rate(_opened(data, options.format), options, Path(out))
+
+
+def load(source: str | Path, *, device: str = "auto", precision: str = "auto") -> Model:
+    """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or a hub name.
+
+    `load(run.best).predict("street.jpg").save("street.png")`.
+    """
+    from intarsia.engine.network import Model
+
+    return Model.from_pretrained(source, device=device, precision=precision)
+
+
+def evaluate(
+    model: str | Path | Model, data: Data, *, split: str = "test", format: str | None = None, out: str | Path | None = None,
+    device: str = "auto", precision: str = "auto", batch_size: int = 8, workers: int = 0,
+) -> Any:  # fmt: skip
+    """The scores of a network on a split, with 95 % intervals; `out` takes them as JSON, with the confusion matrix, a row per image
+    and pictures of the worst and some other images.
+    """
+    from intarsia.engine.results import evaluate_and_draw
+
+    loaded = load(model, device=device, precision=precision) if isinstance(model, str | Path) else model
+    dataset = _opened(data, format).split(split)
+    dataset.check()
+    return evaluate_and_draw(
+        loaded, dataset, None if out is None else Path(out), split=split, batch_size=batch_size, workers=workers
+    )
+
+
+def evaluate_folders(truth: str | Path, prediction: str | Path, *, classes: str | Path | None = None) -> Any:
+    """The scores of a folder of label files against another, matched by stem; loads no torch."""
+    from intarsia.engine.label_folders import evaluate_label_folders
+
+    return evaluate_label_folders(Path(truth), Path(prediction), None if classes is None else Path(classes))
+
+
+def predict(
+    model: str | Path | Model, images: str | Path | Sequence[str | Path], *, out: str | Path = "predictions", device: str = "auto",
+    precision: str = "auto",
+) -> list[Path]:  # fmt: skip
+    """For each image, or each image of a folder, an indexed label map and an overlay in `out`; the label maps are returned."""
+    loaded = load(model, device=device, precision=precision) if isinstance(model, str | Path) else model
+    named = [images] if isinstance(images, str | Path) else images
+    files = [file for path in named for file in _image_files(Path(path))]
+    written = []
+    for file in files:
+        answer = loaded.predict(file)
+        answer.save(Path(out) / f"{file.stem}_overlay.png")
+        written.append(answer.save_label_map(Path(out) / f"{file.stem}.png"))
+    return written
+
+
+def _image_files(path: Path) -> list[Path]:
+    """The image itself, or all images directly in a folder."""
+    from intarsia.data.images import IMAGE_SUFFIXES
+
+    if path.is_file():
+        return [path]
+    files = sorted(file for file in path.glob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
+    if not files:
+        raise DatasetNotFound(
+            str(path), expected="an image or a folder of images", received="an empty folder" if path.is_dir() else "nothing"
+        )
+    return files
+
+
+def look(
+    data: Data,
+    *,
+    split: str | None = None,
+    count: int = 4,
+    out: str | Path = "look.png",
+    format: str | None = None,
+    batch: bool = True,
+) -> list[Path]:
+    """Before any training: samples as image, label, overlay, raw ids and class names; and a training batch as it is augmented."""
+    from intarsia.engine.looking import look_at
+
+    dataset = _opened(data, format)
+    return look_at(dataset.split(split) if split else dataset, Path(out), count=count, batch=batch)
+
+
+def demo(out: str | Path = "demo", *, epochs: int | None = None, quiet: bool = False) -> Run:
+    """The main job on synthetic scenes: makes the data, looks at it, trains, evaluates, draws, and says where to look."""
+    from intarsia.engine.demo import run_demo
+
+    return run_demo(Path(out), epochs=epochs, quiet=quiet)
+
+
+def list_models() -> list[dict[str, Any]]:
+    """The networks of the catalogue, each with its description and its parameters at 3 channels in and 11 out."""
+    from intarsia.engine.network import describe_models
+
+    return describe_models()

@@ -1,0 +1,188 @@
+"""What a checkpoint must know to rebuild its network, and the network as a Predictor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from intarsia.core import Batch, ClassSet, Pixels, Sample, Segments
+from intarsia.core.catalogue import find, members
+from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.files import write_json
+from intarsia.data.images import read_image
+from intarsia.engine.checkpoint import read_tensors, write_tensors
+from intarsia.engine.devices import autocast, device_named, precision_for
+from intarsia.engine.loader import collate
+from intarsia.transforms import evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from intarsia.core import Image
+
+__all__ = ["Model", "Recipe", "build_network", "describe_models", "segment"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network was made and what its numbers mean; lies in the header of every checkpoint."""
+
+    model: str
+    classes: ClassSet
+    pixels: Pixels
+    in_channels: int
+    size: tuple[int, ...]
+    """S the network is evaluated at; larger and smaller images are resized to it and the answer is drawn at their own size."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of the model."""
+    task: str = "semantic"
+    """The decoder, and the metric, that go with the network."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Data, its hash, version of Intarsia, epoch and scores."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `Recipe.from_dict` takes them back."""
+        return {**vars(self), "classes": self.classes.to_dict(), "pixels": self.pixels.to_dict()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Recipe:
+        """The inverse of `to_dict`."""
+        nouns = {"classes": ClassSet.from_dict(plain["classes"]), "pixels": Pixels.from_dict(plain["pixels"])}
+        return cls(**{**plain, **nouns, "size": tuple(plain["size"])})
+
+
+def build_network(recipe: Recipe, **more: Any) -> nn.Module:
+    """The network that `recipe` describes, with fresh weights unless `more` (such as weights="timm") says otherwise.
+
+    Raises OptionError for an argument the model does not take, with the nearest it does.
+    """
+    from inspect import signature
+
+    make = find("models", recipe.model)
+    arguments = {**recipe.arguments, **more}
+    known = signature(make).parameters
+    for name in arguments:
+        if name not in known:
+            raise OptionError(
+                f"model {recipe.model!r}", expected="its own arguments", received=repr(name), hint=nearest(name, known)
+            )
+    network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
+    return network
+
+
+@torch.inference_mode()
+def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str, *, confidence: bool = False) -> list[Segments]:
+    """The segments of each image of a batch at the size of its file; the network is in evaluation mode and on its device."""
+    device = next(network.parameters()).device
+    moved = replace(batch, targets=None).to(device, non_blocking=True)
+    with autocast(device, precision):
+        output = network(moved.images, moved.valid, stats=moved.stats)
+    arrays = pytree.tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
+    answers: list[Segments] = find("decode", recipe.task)(arrays, batch.sizes, len(recipe.classes), confidence=confidence)
+    return answers
+
+
+class Model:
+    """A trained network with its recipe: a Predictor, image to Segments.
+
+    A folder of `save_pretrained` and a single checkpoint file are both read by `from_pretrained`.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, *, device: str = "auto", precision: str = "auto") -> None:
+        self.device = device_named(device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
+        self.recipe = recipe
+        self.precision = precision_for(precision, self.device)
+
+    @property
+    def classes(self) -> ClassSet:
+        """What the predicted classes mean."""
+        return self.recipe.classes
+
+    def __call__(self, image: Image, *, confidence: bool = False) -> Segments:
+        """The segments of one image (*S, C), at its own size."""
+        pixels = image[:]  # an array of what may be a memory map or raster
+        if pixels.shape[-1] != self.recipe.in_channels:
+            raise OptionError(
+                "image", expected=f"{self.recipe.in_channels} channels, as in training", received=f"shape {pixels.shape}"
+            )
+        sample = Sample(pixels, stats=self.recipe.pixels.stats(pixels))
+        batch = collate([evaluation(self.recipe.size)(sample, np.random.default_rng(0), None)], len(self.classes))
+        return segment(self.network, batch, self.recipe, self.precision, confidence=confidence)[0]
+
+    def predict(self, image: str | Path | NDArray[Any]) -> Sample:
+        """The image, from a file or as an array (H, W, C), with the predicted segments: to be shown, saved or counted."""
+        pixels = read_image(Path(image)) if isinstance(image, str | Path) else image
+        key = Path(image).stem if isinstance(image, str | Path) else ""
+        return Sample(pixels, self(pixels), key, classes=self.classes)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """`config.json` and `model.safetensors`, as the Hugging Face hub expects them; the folder is returned."""
+        folder = Path(folder)
+        write_tensors(folder / "model.safetensors", self.network.state_dict(), self.recipe.to_dict())
+        write_json(folder / "config.json", self.recipe.to_dict())
+        return folder
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, *, device: str = "auto", precision: str = "auto", revision: str | None = None
+    ) -> Model:
+        """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or a hub name `org/name`.
+
+        Raises CheckpointError where there is none, or where weights and recipe do not fit.
+        """
+        tensors, header = read_tensors(_weights_of(source, revision))
+        recipe = Recipe.from_dict(header)
+        network = build_network(recipe)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise CheckpointError(
+                str(source), expected=f"the weights of {recipe.model!r} as its header describes it", received=str(error)
+            ) from error
+        return cls(network, recipe, device=device, precision=precision)
+
+
+def _weights_of(source: str | Path, revision: str | None) -> Path:
+    """The weights file behind any of the accepted sources."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    for inside in ("weights/best.safetensors", "model.safetensors"):
+        if (path / inside).is_file():
+            return path / inside
+    if path.exists() or path.suffix or str(source).count("/") != 1:
+        raise CheckpointError(
+            str(source),
+            expected="a .safetensors checkpoint, a run folder, a saved model folder, or a hub name org/name",
+            received="an existing folder without weights" if path.is_dir() else "no such file",
+        )
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(str(source), "model.safetensors", revision=revision))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise CheckpointError(
+            str(source), expected="a file, a folder or a reachable hub model", received=str(error).splitlines()[0]
+        ) from error
+
+
+def describe_models() -> list[dict[str, Any]]:
+    """Each model of the catalogue: name, first line of its description, parameters with 3 channels in and 11 out."""
+    rows = []
+    for name in members("models"):
+        make = find("models", name)
+        with torch.device("meta"):  # no memory, no time
+            parameters = sum(parameter.numel() for parameter in make(11).parameters())
+        about = (make.__doc__ or "").strip().partition("\n")[0]
+        rows.append({"name": name, "about": about, "parameters": parameters})
+    return rows

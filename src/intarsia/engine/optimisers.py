@@ -1,0 +1,54 @@
+"""Parameter groups and optimisers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from intarsia.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from intarsia.engine.options import TrainOptions
+
+__all__ = ["make_optimiser", "parameter_groups", "set_rate"]
+
+
+def parameter_groups(network: nn.Module, options: TrainOptions) -> list[dict[str, Any]]:
+    """Encoder and rest, each with and without weight decay; vectors (biases, norms) do not decay. Every group carries the `factor` of
+    its learning rate; an encoder at factor 0 is frozen and left out.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = options.encoder_lr_factor if name.startswith("encoder.") else 1.0
+        parameter.requires_grad_(factor > 0)
+        if factor > 0:
+            decay = options.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    if not groups:
+        raise OptionError("--encoder-lr-factor", expected="parameters to train", received="none", hint="Use a value above 0.")
+    return [
+        {"params": parameters, "factor": factor, "weight_decay": decay, "lr": options.lr * factor}
+        for (factor, decay), parameters in groups.items()
+    ]
+
+
+def make_optimiser(network: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
+    """The optimiser that `options` names, over `parameter_groups`."""
+    groups = parameter_groups(network, options)
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.momentum > 0)
+    make = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    return make(groups, betas=(options.momentum, 0.999))
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float, momentum: float | None = None) -> None:
+    """Every group's learning rate, times its own factor; and its momentum or first beta where one is given."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None and "momentum" in group:
+            group["momentum"] = momentum

@@ -1,0 +1,75 @@
+"""The pictures a training sees, made without torch: one rule for the loader and for the eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from intarsia.core import ClassSet, Pixels, Sample
+from intarsia.ops.trained import trained_segments
+from intarsia.transforms import evaluation, training
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.core.protocols import Transform
+    from intarsia.data.dataset import Dataset
+    from intarsia.engine.options import TrainOptions
+
+__all__ = ["Examples", "augmented", "pipeline", "random_state"]
+
+Ticket = tuple[int, int]
+"""(epoch, index of the sample): what a sampler hands to a worker."""
+
+
+def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
+    """The generator of one sample in one epoch; it depends on nothing else, so neither workers nor a resume move a picture.
+
+    >>> int(random_state(0, 1, "a").integers(100)) == int(random_state(0, 1, "a").integers(100))
+    True
+    """
+    digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
+    return np.random.default_rng([seed, epoch, digest])
+
+
+def pipeline(size: tuple[int, ...], options: TrainOptions) -> Transform:
+    """The augmentation the options name, ending at `size`."""
+    if not options.augment:
+        return evaluation(size)
+    return training(size, scale=options.scale, flip=options.flip, colour=options.colour, rotation=options.rotation)
+
+
+@dataclass
+class Examples:
+    """Samples by ticket: read, reduced to the trained segments, measured for Pixels, transformed."""
+
+    data: Sequence[Sample]
+    classes: ClassSet
+    pixels: Pixels
+    transform: Transform
+    trained: Literal["classes", "all", "things"] = "classes"
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, ticket: Ticket) -> Sample:
+        epoch, index = ticket
+        sample = self._read(index)
+        rng = random_state(self.seed, epoch, sample.key)
+        return self.transform(sample, rng, lambda: self._read(int(rng.integers(len(self.data)))))
+
+    def _read(self, index: int) -> Sample:
+        sample = self.data[index]
+        segments = sample.segments and trained_segments(sample.segments, self.classes, self.trained)
+        return replace(sample, segments=segments, stats=self.pixels.stats(sample.image, sample.valid))
+
+
+def augmented(data: Dataset, options: TrainOptions, count: int) -> list[Sample]:
+    """The first samples as epoch 0 of a training would see them."""
+    size = options.size or data[0].image.shape[:-1]
+    examples = Examples(data, data.classes, Pixels(), pipeline(size, options), options.trained, options.seed)
+    return [examples[0, index] for index in range(min(count, len(data)))]

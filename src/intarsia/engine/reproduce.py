@@ -1,0 +1,48 @@
+"""A run, run again, and the difference told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.files import write_json
+from intarsia.engine.checkpoint import read_tensors
+from intarsia.engine.run import new_run
+from intarsia.engine.training import train_and_draw
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from intarsia.engine.run import Run
+
+__all__ = ["reproduce_run"]
+
+
+def reproduce_run(run: Run, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Trains again into `folder` and returns, and writes to reproduction.json there: the versions that differ, each scalar score of
+    before and now, and the largest difference of any weight.
+    """
+    from dataclasses import replace
+
+    data = run.open_data()
+    again = train_and_draw(data, run.options, new_run(data, replace(run.options, out=str(folder))), quiet=quiet)
+    before, now = (read_tensors(one.last)[0] for one in (run, again))
+    versions = {
+        name: [version, again.facts["versions"].get(name)]
+        for name, version in run.facts["versions"].items()
+        if version != again.facts["versions"].get(name)
+    }
+    scores = {
+        name: [value, again.metrics[name], again.metrics[name] - value]
+        for name, value in run.metrics.items()
+        if isinstance(value, float) and isinstance(again.metrics.get(name), float)
+    }
+    report = {
+        "run": str(run.folder),
+        "again": str(again.folder),
+        "data_hash": run.facts["data_hash"],
+        "versions_that_differ": versions,
+        "scores": scores,
+        "largest_weight_difference": max(float((before[name].double() - now[name].double()).abs().max()) for name in before),
+    }
+    write_json(folder / "reproduction.json", report)
+    return report

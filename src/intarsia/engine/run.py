@@ -1,0 +1,136 @@
+"""The run folder: everything a training leaves behind, by name.
+
+config.toml                the options, resolved          run.json      data, its hash, versions, command, time
+metrics.csv                a row per epoch                metrics.json  the best evaluation, with intervals
+weights/best.safetensors   by mean IoU on the val split   weights/last.safetensors
+state.safetensors          what a resume needs            *.png         pictures
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.errors import CheckpointError, DataError, OptionError
+from intarsia.core.files import whole_file, write_json
+from intarsia.data.open import open_dataset
+from intarsia.engine.options import TrainOptions
+from intarsia.engine.settings import from_toml, to_toml
+
+if TYPE_CHECKING:
+    from intarsia.data.dataset import Dataset
+
+__all__ = ["Run", "new_run"]
+
+RECORDED = ("intarsia", "torch", "torchvision", "timm", "accelerate", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training and what came of it; `Run(folder)` opens a finished or broken one."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+        if not (self.folder / "run.json").is_file():
+            raise CheckpointError(
+                str(self.folder),
+                expected="a run folder with config.toml and run.json",
+                received="none there",
+                hint="`intarsia train` makes one.",
+            )
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best mean IoU on the val split."""
+        return self.folder / "weights" / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The weights after the last epoch."""
+        return self.folder / "weights" / "last.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """What a resume needs: weights, optimiser, random state and progress in one file."""
+        return self.folder / "state.safetensors"
+
+    @cached_property
+    def options(self) -> TrainOptions:
+        """The options it was started with."""
+        return from_toml(TrainOptions, self.folder / "config.toml")
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The content of run.json: data, its hash, versions, command, time."""
+        facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
+        return facts
+
+    def open_data(self) -> Dataset:
+        """The data it was trained on; DataError where it is gone or has changed since."""
+        data = open_dataset(self.facts["data"], format=self.facts["format"])
+        if (found := data.fingerprint()) != self.facts["data_hash"]:
+            raise DataError(
+                str(data.root),
+                expected=f"the data of the run, hash {self.facts['data_hash']}",
+                received=f"hash {found}: files were added, removed or changed",
+                hint="Put them back, or start a new training.",
+            )
+        return data
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The best evaluation on the val split, such as `run.metrics["mean_iou"]`; empty before the first."""
+        path = self.folder / "metrics.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def new_run(data: Dataset, options: TrainOptions) -> Run:
+    """A fresh folder: `options.out`, which must not hold a run yet, or the first free of runs/NAME, runs/NAME2 ..."""
+    if options.out is not None:
+        folder = Path(options.out)
+        if (folder / "run.json").exists():
+            raise OptionError(
+                "--out",
+                expected="a folder without a run",
+                received=str(folder),
+                hint=f"`intarsia resume {folder}` goes on with it.",
+            )
+    else:
+        name = options.name or f"{data.name}-{options.model.rpartition(':')[2]}"
+        number = 1
+        while (folder := Path("runs") / (name + (str(number) if number > 1 else ""))).exists():
+            number += 1
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "config.toml") as draft:
+        draft.write_text(to_toml(options))
+    write_json(folder / "run.json", _facts(data))
+    return Run(folder)
+
+
+def _facts(data: Dataset) -> dict[str, Any]:
+    """Where the data is and what it is, and what ran on what."""
+    versions = {}
+    for package in RECORDED:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "data": str(data.root),
+        "format": data.format,
+        "data_hash": data.fingerprint(),
+        "command": " ".join(sys.argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "versions": versions,
+    }

@@ -1,0 +1,193 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from intarsia.core.errors import IntarsiaError
+from intarsia.core.files import write_json
+from intarsia.engine.checkpoint import write_tensors
+from intarsia.engine.devices import accelerator_for
+from intarsia.engine.evaluate import evaluate_network
+from intarsia.engine.ingredients import Ingredients
+from intarsia.engine.optimisers import set_rate
+from intarsia.engine.progress import Progress as ProgressBar
+from intarsia.engine.schedules import SCHEDULES, momentum_of_one_cycle
+from intarsia.engine.state import Progress, load_state, save_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor, nn
+
+    from intarsia.core import Batch
+    from intarsia.data.dataset import Dataset
+    from intarsia.engine.network import Recipe
+    from intarsia.engine.options import TrainOptions
+    from intarsia.engine.run import Run
+
+__all__ = ["TrainingDiverged", "train"]
+
+
+class TrainingDiverged(IntarsiaError):
+    """The loss is no number any more."""
+
+
+def accumulated_step(parts: Ingredients, micro: list[Batch]) -> Tensor:
+    """Gradients of the micro-batches of all processes, weighted by their labelled pixels, so that the split into micro-batches and
+    processes does not move a mean over pixels; then one step. Returns the loss.
+    """
+    accelerator = parts.accelerator
+    counts = torch.stack([(batch.targets.ids[:, 0] >= 0).sum().float() for batch in micro if batch.targets])
+    total = accelerator.reduce(counts.sum(), "sum")
+    shares = counts * accelerator.num_processes / total.clamp(min=1)  # DDP divides by the number of processes
+    summed = torch.zeros((), device=accelerator.device)
+    for position, (batch, share) in enumerate(zip(micro, shares, strict=True)):
+        last = position == len(micro) - 1
+        with nullcontext() if last else accelerator.no_sync(parts.network):
+            loss = parts.loss_of(batch) * share
+            accelerator.backward(loss)
+        summed += loss.detach()
+    if parts.options.clip_norm:
+        accelerator.clip_grad_norm_(parts.network.parameters(), parts.options.clip_norm)
+    parts.optimiser.step()
+    parts.optimiser.zero_grad()
+    mean: Tensor = accelerator.reduce(summed, "mean")
+    return mean
+
+
+def averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
+    """The exponential moving average of the weights and buffers; the decay grows from 0.1 so that the first steps count less."""
+    if not decay:
+        return None
+
+    def average(means: Any, news: Any, count: Any) -> None:
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        if torch.is_floating_point(means[0]):
+            torch._foreach_lerp_(means, news, 1 - kept)
+        else:
+            torch._foreach_copy_(means, news)
+
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def train(
+    data: Dataset,
+    options: TrainOptions,
+    run: Run,
+    *,
+    callbacks: tuple[Callable[[Mapping[str, float]], None], ...] = (),
+    quiet: bool = False,
+) -> Run:
+    """Trains into `run`, from its state where it has one, and returns it.
+
+    The loop: learning rate, micro-batches, loss, step; after an epoch evaluation, best and last weights, state, callbacks.
+    """
+    accelerator = accelerator_for(options)
+    main = accelerator.is_main_process
+    parts = Ingredients(data, options, accelerator)
+    val_data = data.split(options.val_split)
+    ema = averaged(parts.bare, options.ema)
+    kept: nn.Module = ema.module if ema else parts.bare
+    modules = {"network": parts.bare, **({"ema": ema} if ema else {})}
+    progress = Progress()
+    if run.state.exists():
+        progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler)
+    for callback in callbacks:
+        for row in progress.rows:
+            callback(row)
+
+    steps = parts.order(range(1)).steps_per_epoch
+    schedule = SCHEDULES[options.schedule]
+    phases = [(range(options.half_size_epochs), True), (range(options.half_size_epochs, options.epochs), False)]
+    started, last_state = perf_counter() - progress.seconds, perf_counter()
+    with ProgressBar(options.epochs, steps, quiet=quiet or not main) as bar:
+        for epochs, half in phases:
+            todo = range(max(epochs.start, progress.epoch), epochs.stop)
+            if not todo or finished(progress, options):
+                continue
+            stream = parts.batches(parts.order(todo, progress.step), half=half)
+            for epoch in todo:
+                bar.start_epoch(epoch)
+                parts.network.train()
+                while progress.step < steps:
+                    done = (epoch * steps + progress.step) / (options.epochs * steps)
+                    rate = options.lr * schedule(done, options.warmup)
+                    set_rate(
+                        parts.optimiser,
+                        rate,
+                        momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" else None,
+                    )
+                    clock = perf_counter()
+                    micro = list(islice(stream, options.accumulate))
+                    waited = perf_counter() - clock
+                    loss = float(accumulated_step(parts, micro))
+                    if ema:
+                        ema.update_parameters(parts.bare)
+                    progress.step += 1
+                    progress.loss_sum += loss
+                    images = len(micro) * len(micro[0]) * accelerator.num_processes
+                    bar.step(loss=loss, lr=rate, wait=waited, busy=perf_counter() - clock, images=images)
+                    if not np.isfinite(loss):
+                        raise TrainingDiverged(
+                            f"epoch {epoch + 1}, step {progress.step}", expected="a finite loss", received=loss,
+                            hint="Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.",
+                        )  # fmt: skip
+                    due = options.checkpoint_minutes and perf_counter() - last_state > 60 * options.checkpoint_minutes
+                    if progress.step < steps and (
+                        due or (options.checkpoint_steps and progress.step % options.checkpoint_steps == 0)
+                    ):
+                        progress.seconds = perf_counter() - started
+                        if main:
+                            save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
+                        last_state = perf_counter()
+
+                row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / steps, "lr": rate, "seconds": perf_counter() - started}
+                table = None
+                if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
+                    metric = evaluate_network(
+                        kept, val_data, data.classes, parts.recipe, precision=parts.precision, batch_size=options.batch_size
+                    )
+                    scores = metric.compute()
+                    table = str(scores)
+                    row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
+                    progress.stale += 1
+                    if scores.mean_iou > progress.best:
+                        progress.best, progress.stale = scores.mean_iou, 0
+                        if main:
+                            keep(kept, parts.recipe, run.best, epoch, scores.mean_iou)
+                            write_json(
+                                run.folder / "metrics.json", {"split": options.val_split, "epoch": epoch + 1, **scores.to_dict()}
+                            )
+                row["seconds"] = perf_counter() - started
+                progress.rows.append(row)
+                progress.epoch, progress.step, progress.loss_sum, progress.seconds = epoch + 1, 0, 0.0, row["seconds"]
+                bar.end_epoch(row, table)
+                if main:
+                    for callback in callbacks:
+                        callback(row)
+                    keep(kept, parts.recipe, run.last, epoch, progress.best)
+                    save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
+                last_state = perf_counter()
+                if finished(progress, options):
+                    break
+    accelerator.wait_for_everyone()
+    return run
+
+
+def finished(progress: Progress, options: TrainOptions) -> bool:
+    """Whether training ends early: too many evaluations without a better score."""
+    return bool(options.early_stop) and progress.stale >= options.early_stop
+
+
+def keep(network: nn.Module, recipe: Recipe, path: Any, epoch: int, mean_iou: float) -> None:
+    """A checkpoint whose header also says when it was taken and how well it did."""
+    origin = {**recipe.origin, "epoch": epoch + 1, "val_mean_iou": mean_iou}
+    write_tensors(path, network.state_dict(), replace(recipe, origin=origin).to_dict())

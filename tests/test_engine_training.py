@@ -1,0 +1,192 @@
+"""The loop: it learns, it resumes exactly after SIGKILL, and no split into micro-batches or processes moves it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import intarsia
+from intarsia.core import Sample, Segments
+from intarsia.data.dataset import Dataset
+from intarsia.data.scenes import CLASSES, scene
+from intarsia.engine.checkpoint import read_tensors
+from intarsia.engine.devices import accelerator_for
+from intarsia.engine.ingredients import Ingredients
+from intarsia.engine.optimisers import set_rate
+from intarsia.engine.options import TrainOptions
+from intarsia.engine.train import accumulated_step, averaged
+
+HERE = Path(__file__).parent
+TINY = {
+    "model": "unet",
+    "model_args": {"widths": (4, 8), "dropout": 0.1},
+    "batch_size": 4,
+    "device": "cpu",
+    "precision": "fp32",
+    "lr": 1e-2,
+}
+
+
+def folder_of_scenes(path: Path, train: int = 12, val: int = 4) -> Path:
+    from intarsia.data.formats.mask_folder import MaskFolder
+
+    samples = [scene(0, index, (32, 40)) for index in range(train + val)]
+    splits = {sample.key: "train" if index < train else "val" for index, sample in enumerate(samples)}
+    MaskFolder().write(Dataset.from_samples(samples, CLASSES, splits=splits), path)
+    return path
+
+
+def start(data: Path, out: Path, **options) -> subprocess.Popen:
+    code = f"import intarsia; intarsia.train({str(data)!r}, out={str(out)!r}, quiet=True, **{options!r})"
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def test_a_run_killed_and_resumed_has_the_weights_of_one_never_killed(tmp_path):
+    data = folder_of_scenes(tmp_path / "data")
+    options = {**TINY, "epochs": 6, "checkpoint_steps": 1, "ema": 0.9, "optimizer": "adamw", "half_size_epochs": 2, "accumulate": 1}
+    whole = start(data, tmp_path / "whole", **options)
+    assert whole.wait() == 0
+    killed = start(data, tmp_path / "killed", **options)
+    state, kills = tmp_path / "killed" / "state.safetensors", 0
+    while killed.poll() is None:
+        if state.exists() and read_tensors(state)[1]["progress"]["epoch"] >= 1:
+            killed.send_signal(signal.SIGKILL)
+            kills += 1
+            break
+        time.sleep(0.005)
+    assert killed.wait() == -signal.SIGKILL
+    reached = read_tensors(state)[1]["progress"]
+    assert reached["epoch"] < 6, "the training was over before it could be killed"
+    code = f"import intarsia; intarsia.resume({str(tmp_path / 'killed')!r}, quiet=True)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for name in ("last", "best"):
+        once, twice = (read_tensors(tmp_path / run / "weights" / f"{name}.safetensors")[0] for run in ("whole", "killed"))
+        assert once.keys() == twice.keys()
+        assert all(torch.equal(once[key], twice[key]) for key in once), name
+    rows = [
+        [line.split(",")[:3] for line in (tmp_path / run / "metrics.csv").read_text().splitlines()] for run in ("whole", "killed")
+    ]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 7
+    assert not list((tmp_path / "killed").rglob(".*.safetensors")) or kills  # a draft may lie about after a kill, never a half file
+
+
+def test_training_learns_and_leaves_what_the_run_folder_promises(tmp_path):
+    data = intarsia.open_dataset(folder_of_scenes(tmp_path / "data", 16))
+    seen = []
+    run = intarsia.train(data, out=str(tmp_path / "run"), epochs=8, quiet=True, callbacks=[seen.append], **TINY)
+    assert [row["epoch"] for row in seen] == [*range(1, 9)]
+    assert seen[-1]["loss"] < 0.8 * seen[0]["loss"]
+    assert run.metrics["mean_iou"] == pytest.approx(max(row["val_mean_iou"] for row in seen))
+    names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
+    promised = {"config.toml", "run.json", "metrics.csv", "metrics.json", "weights/best.safetensors", "weights/last.safetensors"}
+    assert promised | {"state.safetensors", "curves.png", "train_batch.png", "val/scores.json", "val/confusion_matrix.png"} <= names
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert facts["data_hash"] == data.fingerprint()
+    assert facts["versions"]["torch"] == torch.__version__.split("+")[0] or facts["versions"]["torch"] == torch.__version__
+    assert run.options == TrainOptions(out=str(tmp_path / "run"), epochs=8, **TINY)
+
+
+def test_reproduce_gives_the_same_weights(tmp_path):
+    run = intarsia.train(folder_of_scenes(tmp_path / "data"), out=str(tmp_path / "run"), epochs=2, quiet=True, **TINY)
+    report = intarsia.reproduce(run, quiet=True)
+    assert report["largest_weight_difference"] == 0
+    assert report["versions_that_differ"] == {}
+    assert {difference for _, _, difference in report["scores"].values()} == {0.0}
+    assert (tmp_path / "run-reproduced" / "reproduction.json").is_file()
+
+
+def test_changed_data_is_not_resumed(tmp_path):
+    data = folder_of_scenes(tmp_path / "data")
+    run = intarsia.train(data, out=str(tmp_path / "run"), epochs=1, quiet=True, **TINY)
+    next(data.rglob("images/train/*.png")).unlink()
+    with pytest.raises(intarsia.core.errors.DataError, match=r"received hash|expected"):
+        intarsia.resume(run, quiet=True)
+
+
+@pytest.fixture
+def void_data():
+    """Images whose shares of void differ: where a mean over pixels depends on how the pixels are grouped."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for index in range(8):
+        labels = rng.integers(0, 3, (12, 12))
+        labels[: index + 1] = -1
+        samples.append(Sample(rng.integers(0, 256, (12, 12, 3), np.uint8), Segments.from_semantic(labels, 3), str(index)))
+    from intarsia.core import ClassSet
+
+    return Dataset.from_samples(samples, ClassSet(("a", "b", "c")), splits={str(index): "train" for index in range(8)})
+
+
+def weights_after(data, steps=3, **changes):
+    options = TrainOptions(
+        **{
+            **TINY,
+            "model": "plain_network:Plain",
+            "model_args": {},
+            "optimizer": "sgd",
+            "augment": False,
+            "loss": {"cross_entropy": 1.0},
+            **changes,
+        }
+    )
+    parts = Ingredients(data, options, accelerator_for(options))
+    stream = parts.batches(parts.order(range(steps)))
+    for _ in range(steps):
+        set_rate(parts.optimiser, 0.1)
+        accumulated_step(parts, [next(stream) for _ in range(options.accumulate)])
+    return torch.cat([parameter.detach().flatten() for parameter in parts.bare.parameters()])
+
+
+def test_accumulation_equals_one_large_batch_also_where_void_differs(void_data):
+    whole, parts = weights_after(void_data, batch_size=8), weights_after(void_data, batch_size=2, accumulate=4)
+    assert torch.allclose(whole, parts, atol=1e-6)
+    assert not torch.allclose(whole, weights_after(void_data, batch_size=4), atol=1e-4)
+
+
+def test_clipping_bounds_the_step(void_data):
+    free, clipped = (weights_after(void_data, steps=1, batch_size=8, momentum=0.0, clip_norm=norm) for norm in (0.0, 0.01))
+    torch.manual_seed(0)
+    start = weights_after(void_data, steps=0, batch_size=8)
+    assert (clipped - start).norm() < 0.0011 < (free - start).norm()
+
+
+def test_the_average_of_the_weights_follows_its_formula():
+    network = torch.nn.Linear(1, 1, bias=False)
+    ema = averaged(network, decay=0.5)
+    expected = 0.0
+    for step, value in enumerate([1.0, 2.0, 3.0, 4.0]):
+        network.weight.data.fill_(value)
+        ema.update_parameters(network)
+        kept = min(0.5, (1 + step) / (10 + step))
+        expected = value if step == 0 else kept * expected + (1 - kept) * value
+    assert ema.module.weight.item() == pytest.approx(expected)
+
+
+def test_early_stop_ends_and_keeps_the_best(tmp_path):
+    data = folder_of_scenes(tmp_path / "data")
+    seen = []
+    options = {**TINY, "lr": 1e-12, "epochs": 30, "early_stop": 2}
+    run = intarsia.train(data, out=str(tmp_path / "run"), quiet=True, callbacks=[seen.append], **options)
+    assert 3 <= len(seen) < 30
+    best = max(range(len(seen)), key=lambda index: seen[index]["val_mean_iou"])
+    assert len(seen) == best + 3
+    assert run.metrics["epoch"] == best + 1
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(tmp_path):
+    with pytest.raises(intarsia.core.errors.IntarsiaError, match="expected a finite loss, received nan. Lower --lr"):
+        intarsia.train(
+            folder_of_scenes(tmp_path / "data"),
+            out=str(tmp_path / "run"),
+            epochs=2,
+            quiet=True,
+            **{**TINY, "lr": 1e30, "optimizer": "sgd"},
+        )

@@ -1,0 +1,72 @@
+"""open_dataset: a folder to a Dataset, whatever its format."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.catalogue import find, members
+from intarsia.core.errors import DatasetNotFound, OptionError, nearest
+
+if TYPE_CHECKING:
+    from intarsia.data.dataset import Dataset
+    from intarsia.data.holds import Format
+
+__all__ = ["detect", "open_dataset"]
+
+FAMILY = "data.formats"
+
+
+def open_dataset(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> Dataset:
+    """The data set in a folder, its format found by asking each file of `data/formats`, or named; `options` are the format's own.
+
+    A bare name such as "camvid" that is no folder here is looked for in the folder that INTARSIA_DATA names. Raises DatasetNotFound
+    for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
+    """
+    folder = _located(Path(path).expanduser())
+    name = format or detect(folder)
+    member: Format = find(FAMILY, name)
+    known = [option for option in inspect.signature(member.open).parameters if option != "path"]
+    for option in options:
+        if option not in known:
+            raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
+    dataset = member.open(folder, **options)
+    dataset.options = options
+    return dataset
+
+
+def detect(folder: Path) -> str:
+    """The name of the one format a folder looks like; DatasetNotFound for none, OptionError for several."""
+    reasons = {name: reason for name in members(FAMILY) if (reason := find(FAMILY, name).detect(folder))}
+    if len(reasons) > 1:
+        claims = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise OptionError(str(folder), expected="one format", received=claims, hint=f"Say which: format={next(iter(reasons))!r}.")
+    if not reasons:
+        inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        looks = "; ".join(f"{name}: {find(FAMILY, name).looks}" for name in members(FAMILY))
+        raise DatasetNotFound(
+            str(folder),
+            expected=looks,
+            received=f"a folder with {', '.join(inside[:6])}{' ...' if len(inside) > 6 else ''}" if inside else "an empty folder",
+            hint="Arrange it so, or name the folders: format='mask_folder', images='...', masks='...'.",
+        )
+    return next(iter(reasons))
+
+
+def _located(path: Path) -> Path:
+    """The folder itself, or the one of that name under INTARSIA_DATA."""
+    shelf = os.environ.get("INTARSIA_DATA", "")
+    if not path.exists() and shelf and not path.is_absolute() and (Path(shelf) / path).is_dir():
+        return Path(shelf) / path
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise DatasetNotFound(str(path), expected="a folder", received="a file", hint=f"Open its folder: {path.parent}.")
+    near = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir()) if path.parent.is_dir() else []
+    hints = [nearest(path.name, near)] if near else []
+    if not shelf:
+        hints.append("A bare name is also looked for in the folder that INTARSIA_DATA names.")
+    hints.append("`intarsia demo` makes a data set to begin with.")
+    raise DatasetNotFound(str(path), expected="a folder with images", received="no such folder", hint=" ".join(hints))

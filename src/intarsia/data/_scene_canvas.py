@@ -111,21 +111,21 @@ class Canvas:
     def render(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: texture, haze, shadow, white balance, gamma, lens and sensor."""
         height, width = size = self.shade.shape
-        table = np.array(self._looks, np.float32)[self._paint - 1]  # (H, W, 6)
-        fine = rng.standard_normal(size, np.float32)
+        looks = np.array(self._looks, np.float32).take(self._paint - 1, axis=0)  # (H, W, 6)
+        plane = rng.standard_normal((height + 16, width + 16), np.float32)  # drawn once: each channel sees another part of it
+        fine, *sensor = (plane[shift : shift + height, shift : shift + width] for shift in (0, 5, 10, 15))
         coarse = _clouds(rng, size, 12) + 0.6 * _clouds(rng, size, 4)
-        light = (1 + table[..., 3] * fine + table[..., 4] * coarse) * (self.shade * np.float32(1 / 255))
+        light = (1 + looks[..., 3] * fine + looks[..., 4] * coarse) * (self.shade * np.float32(1 / 255))
         below = np.maximum(np.arange(height) - self.camera.horizon, 0.5)
         ground = 1 - np.exp(-self.camera.focal * self.camera.height / below / self.weather.sight)  # (H,)
-        faded = np.where(table[..., 5] < 0, ground[:, None].astype(np.float32), table[..., 5])
+        faded = np.where(looks[..., 5] < 0, ground[:, None].astype(np.float32), looks[..., 5])
         top, bottom = np.array(self.weather.white, np.float32)
         ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None]
         white = top + (bottom - top) * ramp  # (H, 3)
-        image = table[..., :3] * (light * (1 - faded))[..., None] + np.array(self.weather.air, np.float32) * faded[..., None]
+        image = looks[..., :3] * (light * (1 - faded))[..., None] + np.array(self.weather.air, np.float32) * faded[..., None]
         image = cv2.GaussianBlur(np.maximum(image * white[:, None], 0), (3, 3), 0.55)
-        image = cv2.pow(image, self.weather.gamma) * 255
-        image += (self.weather.noise * 255) * rng.standard_normal((height, width, 3), np.float32)
-        picture: NDArray[np.uint8] = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+        image = cv2.pow(image, self.weather.gamma) + cv2.merge(sensor) * np.float32(self.weather.noise)
+        picture: NDArray[np.uint8] = cv2.convertScaleAbs(np.maximum(image, 0), alpha=255)  # rounds, ends at 255
         return picture
 
 

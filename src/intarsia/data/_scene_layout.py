@@ -122,7 +122,7 @@ def _street(canvas: Canvas, rng: np.random.Generator, side: int, half: float, wa
 def paint_things(canvas: Canvas, rng: np.random.Generator, half: float, walls: dict[int, float]) -> list[Thing]:
     """Paint the objects from far to near: class, window and mask before occlusion of each."""
     stands: list[tuple[float, float, str]] = []
-    for name, low, high, near in (("tree", 1, 7, 5.0), ("car", 1, 6, 5.5), ("person", 1, 7, 3.5), ("sign", 0, 4, 4.0)):
+    for name, low, high, near in (("tree", 1, 7, 5.0), ("car", 1, 6, 5.5), ("person", 1, 7, 3.5), ("sign", 1, 5, 3.5)):
         for _ in range(int(rng.integers(low, high))):
             z = 1 / rng.uniform(1 / 45, 1 / near)  # even over the picture, not over the ground
             side = int(rng.choice((-1, 1)))

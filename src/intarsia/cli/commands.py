@@ -1,0 +1,204 @@
+"""The commands: each calls the function of `intarsia` that does the work, and prints what comes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
+
+import intarsia
+from intarsia.core.errors import OptionError
+from intarsia.engine.options import LrFindOptions, TrainOptions  # noqa: TC001  (tyro reads the annotations)
+from intarsia.engine.settings import to_toml
+
+__all__ = ["demo", "evaluate", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
+
+MODEL = arg(metavar="MODEL", help="A run folder, a checkpoint, or a folder of save_pretrained.")
+DATA = arg(metavar="DATA", help="The folder of the data.")
+Model = Annotated[Positional[Path], MODEL]
+Data = Annotated[Positional[Path], DATA]
+RunFolder = Annotated[Positional[Path], arg(metavar="RUN", help="The run folder.")]
+Image = Annotated[Positional[Path], arg(metavar="IMAGE", help="An image, or a folder of images.")]
+Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="[IMAGE ...]", help="More of them.")]
+
+
+def demo(out: Path = Path("demo"), epochs: int | None = None, quiet: bool = False) -> None:
+    """Do the whole job on synthetic scenes: make data, train, evaluate, draw.
+
+    Args:
+        out: Folder for the data, the run and the pictures.
+        epochs: Passes over the training images; left out, as many as fit into three minutes on two cores.
+        quiet: Show no progress.
+    """
+    intarsia.demo(out, epochs=epochs, quiet=quiet)
+
+
+def look(
+    data: Data,
+    split: str | None = None,
+    count: int = 4,
+    out: Path = Path("look.png"),
+    format: str | None = None,
+    batch: bool = True,
+) -> None:
+    """Look at the data before training: image, label, overlay, a batch as augmented.
+
+    Args:
+        split: The split to look at; left out, all of it.
+        count: How many samples.
+        out: The picture to write.
+        format: The format of the data; left out, it is recognised.
+        batch: Draw a training batch as well.
+    """
+    _show(intarsia.look(data, split=split, count=count, out=out, format=format, batch=batch))
+
+
+def train(
+    data: Data,
+    training: TrainOptions,
+    config: Path | None = None,
+    print_config: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train a network on a folder of images and annotations.
+
+    Args:
+        training: What is trained, on what, and how.
+        config: TOML file of options, such as config.toml of another run; the command line goes before it.
+        print_config: Print the options as TOML and train nothing.
+        quiet: Show no progress.
+    """
+    if print_config:
+        print(to_toml(training), end="")
+    else:
+        _tell(intarsia.train(data, training, quiet=quiet))
+
+
+def resume(run: RunFolder, quiet: bool = False) -> None:
+    """Go on with a training that was killed, as if it had never been.
+
+    Args:
+        quiet: Show no progress.
+    """
+    _tell(intarsia.resume(run, quiet=quiet))
+
+
+def lr_find(data: Data, training: LrFindOptions, config: Path | None = None, curve: Path = Path("lr_find.png")) -> None:
+    """Find a learning rate by a range test, and draw its curve.
+
+    Args:
+        training: The training to find a rate for, and the range of the test.
+        config: TOML file of options; the command line goes before it.
+        curve: The picture to write.
+    """
+    print(intarsia.lr_find(data, training, out=curve))
+
+
+def evaluate(
+    model: Annotated[Positional[Path | None], MODEL] = None,
+    data: Annotated[Positional[Path | None], DATA] = None,
+    truth: Path | None = None,
+    prediction: Path | None = None,
+    classes: Path | None = None,
+    split: str = "test",
+    format: str | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 8,
+    workers: int = 0,
+    json: bool = False,
+) -> None:
+    """Score a network on a split, or one folder of label files against another.
+
+    Either `evaluate MODEL DATA` or `evaluate --truth FOLDER --prediction FOLDER`.
+
+    Args:
+        truth: Folder of label files that hold the truth.
+        prediction: Folder of label files to score, matched by stem.
+        classes: The class file of truth and prediction.
+        split: The split to score.
+        format: The format of the data; left out, it is recognised.
+        out: Folder for scores and pictures.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+        batch_size: Images per step.
+        workers: Processes that load data.
+        json: Print JSON.
+    """
+    if truth is not None and prediction is not None and model is None:
+        scores = intarsia.evaluate_folders(truth, prediction, classes=classes)
+    elif model is not None and data is not None and truth is None and prediction is None:
+        scores = intarsia.evaluate(
+            model,
+            data,
+            split=split,
+            format=format,
+            out=out,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            workers=workers,
+        )
+    else:
+        raise OptionError("evaluate", expected="either MODEL DATA or --truth FOLDER --prediction FOLDER")
+    _show(scores.to_dict() if json else scores, as_json=json)
+
+
+def predict(
+    model: Model,
+    image: Image,
+    images: Images = (),
+    out: Path = Path("predictions"),
+    device: str = "auto",
+    precision: str = "auto",
+) -> None:
+    """Segment images: a label map and an overlay for each.
+
+    Args:
+        out: Folder for label maps and overlays.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+    """
+    _show(intarsia.predict(model, [image, *images], out=out, device=device, precision=precision))
+
+
+def reproduce(run: RunFolder, out: Path | None = None, quiet: bool = False, json: bool = False) -> None:
+    """Run a training again and tell the difference.
+
+    Args:
+        out: Folder of the new run; left out, RUN-reproduced.
+        quiet: Show no progress.
+        json: Print JSON.
+    """
+    _show(intarsia.reproduce(run, out=out, quiet=quiet), as_json=json)
+
+
+def models(json: bool = False) -> None:
+    """List the networks of the catalogue.
+
+    Args:
+        json: Print JSON.
+    """
+    _show(intarsia.list_models(), as_json=json)
+
+
+def _tell(run: Any) -> None:
+    """Where a run has left its results."""
+    print(f"run folder    {run.folder}\nbest weights  {run.best}")
+    if "mean_iou" in run.metrics:
+        print(f"mean IoU      {run.metrics['mean_iou']:.4f} on the split {run.metrics['split']}, 0..1")
+
+
+def _show(result: Any, *, as_json: bool = False) -> None:
+    """A result as JSON, or as lines: a list by item, a table by name."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+    elif isinstance(result, dict):
+        print("\n".join(f"{name}: {value}" for name, value in result.items()))
+    elif isinstance(result, list):
+        print("\n".join("  ".join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in result))
+    else:
+        print(result)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 from torch import nn
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.pixels import Pixels
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TimmEncoder", "encoder_pixels"]
 
-ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True, "dynamic_img_pad": True}, {"strict_img_size": False}, {})
+ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
 
 
@@ -35,6 +35,7 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, name: str, in_channels: int = 3, weights: str = "none") -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.network = _created(name, in_channels, pretrained=weights == "timm")
         self.channels = tuple(self.network.feature_info.channels())
         self.strides = tuple(self.network.feature_info.reduction())
@@ -43,30 +44,30 @@ class TimmEncoder(nn.Module):
             self.loaded = Loaded("timm", len(self.network.state_dict()))
         elif weights != "none":
             self.loaded = load_weights(self.network, weights, in_channels)
-        self.multiple = 1 if self._takes_any_size(in_channels) else max(self.strides)
+        self.multiple = next(filter(self._takes_multiples, (1, self.strides[0])), max(self.strides))
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """(B, in_channels, *S) -> one (B, channels[i], *S / strides[i]) for each level, finest first, sizes rounded up."""
-        size = pixels.shape[2:]
-        if self.multiple > 1:
-            pixels = pad(pixels, [edge for length in reversed(size) for edge in (0, -length % self.multiple)])
-        features = self.network(pixels)
-        if self.multiple > 1:
-            pairs = zip(features, self.strides, strict=True)
-            features = [level[..., : -(-size[0] // stride), : -(-size[1] // stride)] for level, stride in pairs]
-        return features  # type: ignore[no-any-return]
+        """(B, in_channels, *S) -> one (B, channels[i], *S / strides[i]) for each level, finest first, the finest rounded up.
 
-    def _takes_any_size(self, in_channels: int) -> bool:
-        """Whether the network accepts a size that its strides do not divide; asked once, because timm does not say."""
-        size = 2 * max(self.strides) + 1
+        Where the network needs multiples of some size, the image is enlarged to the next one, so that the cells cover it exactly;
+        with padding the cells would reach beyond it.
+        """
+        size = [length + -length % self.multiple for length in pixels.shape[2:]]
+        if self.multiple > 1 and size != list(pixels.shape[2:]):
+            pixels = interpolate(pixels, size=size, mode="bilinear")  # (B, in_channels, *S) to the next multiple
+        return self.network(pixels)  # type: ignore[no-any-return]
+
+    def _takes_multiples(self, multiple: int) -> bool:
+        """Whether the network accepts such sizes and leaves no border out; tried, because timm does not say."""
+        size = 2 * max(self.strides) + multiple
         try:
             with torch.no_grad():
-                self.network.eval()(torch.zeros(1, in_channels, size, size))
+                finest = self.network.eval()(torch.zeros(1, self.in_channels, size, size))[0]
         except (RuntimeError, AssertionError):
             return False
         finally:
             self.network.train()
-        return True
+        return bool(finest.shape[2] == -(-size // self.strides[0]))
 
 
 def encoder_pixels(name: str, weights: str) -> Pixels:

@@ -53,9 +53,10 @@ class Loaded:
 def load_weights(network: nn.Module, path: str | Path, in_channels: int) -> Loaded:
     """Puts the tensors of a safetensors file into a timm feature network and reports what was left out.
 
-    Names are matched first, timm's own spellings of a feature network (`stages_0`, `model.`) seen through. Where they are of
-    another vocabulary, such as torchvision's, the two lists are matched in state-dict order, and every pair must agree in kind
-    (weight, bias, mean, variance) and shape. A first convolution made for RGB is adapted to `in_channels`, timm's way.
+    Names are matched first, timm's own spellings of a feature network (`stages_0`, `model.`) seen through. Where none agrees and
+    the file speaks torchvision's `features.N`, the two are matched in state-dict order, which timm's MobileNetV2 shares. Every pair
+    must agree in shape, and in order also in kind (weight, bias, mean, variance). A first convolution made for RGB is adapted to
+    `in_channels`, timm's way.
 
     Raises CheckpointError where the file cannot be read or a tensor of the network stays without a partner.
     """
@@ -89,10 +90,10 @@ def file_pixels(path: str | Path) -> Pixels | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Every tensor of the file, in state-dict order, and its metadata."""
+    """Every tensor of the file, and its metadata."""
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in sorted(file.keys(), key=_natural)}, file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (it is no dict)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             str(path),
@@ -103,7 +104,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts numbers as numbers and the tensors of a module by KINDS: a safetensors file keeps its names in alphabetical order."""
+    """Sorts numbers as numbers, and the tensors of a module by KINDS."""
     *modules, kind = name.split(".")
     place = KINDS.index(kind) if kind in KINDS else len(KINDS)
     return (*((0, int(part), "") if part.isdigit() else (1, 0, part) for part in modules), (0, place, kind))
@@ -117,8 +118,9 @@ def _by_name(ours: list[str], theirs: list[str]) -> dict[str, str]:
 
 
 def _by_order(ours: list[str], theirs: list[str]) -> dict[str, str]:
-    """Ours to theirs in order, as far as the kinds agree; what is over at the end of theirs is the head that the encoder lacks."""
-    theirs = [name for name in theirs if name.rpartition(".")[2] in KINDS]
+    """Ours to torchvision's `features.N`, in order, as far as the kinds agree: a safetensors file keeps its names in alphabetical
+    order, so only numbered names tell the order of the network."""
+    theirs = sorted((name for name in theirs if name.startswith("features.") and name.rpartition(".")[2] in KINDS), key=_natural)
     pairs = zip(ours, theirs, strict=False)
     return {our: their for our, their in pairs if our.rpartition(".")[2] == their.rpartition(".")[2]}
 

@@ -1,0 +1,114 @@
+"""The U-Net beyond its family's contract: levels, encoders, options."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from intarsia.core import Dense, Pixels, Queries
+from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.models.blocks.normalise import Normalise
+from intarsia.models.unet import UNet
+
+
+def logits(net: UNet, *size: int) -> torch.Size:
+    with torch.no_grad():
+        return net.eval()(torch.zeros(1, net.arguments["in_channels"], *size, dtype=torch.uint8)).logits.shape
+
+
+def test_classic_widths() -> None:
+    net = UNet(2, 1, widths=(4, 8, 16))
+    convs = [tuple(conv.weight.shape) for conv in net.modules() if isinstance(conv, torch.nn.Conv2d)]
+    assert [shape[:2] for shape in convs] == [
+        *((4, 1), (4, 4), (8, 4), (8, 8), (16, 8), (16, 16)),  # the contracting path
+        *((4, 8 + 4), (4, 4), (8, 16 + 8), (8, 8)),  # the expanding path, finest first
+        (2, 4),
+    ]
+    assert UNet(2, 1, widths=(4, 8, 16)).arguments["widths"] == [4, 8, 16]
+    assert logits(net, 21, 30) == (1, 2, 21, 30)
+
+
+def test_skips_keep_what_pooling_loses() -> None:
+    """A one-pixel stripe pattern is a constant to every pooled level, so only the finest skip can tell it from its inverse."""
+    torch.manual_seed(0)
+    net = UNet(1, 1, widths=(4, 8)).eval()
+    stripes = torch.zeros(1, 1, 8, 8)
+    stripes[..., ::2] = 255
+    output = net(stripes).logits
+    assert not torch.allclose(output[..., 2], output[..., 3])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "strides", "widths", "multiple"),
+    [
+        ("mobilenetv2_100", (2, 4, 8, 16, 32), (32, 64, 128, 256), 1),
+        ("convnext_atto", (4, 8, 16, 32), (64, 128, 256), 4),  # no stride 2; its patches would leave the border out
+        ("vit_tiny_patch16_224", (16, 16, 16), (128, 256), 16),  # no pyramid, made for 224x224
+        ("hrnet_w18_small", (2, 4, 8, 16, 32), (32, 64, 128, 256), 32),  # its branches must fit each other
+        ("vgg11", (1, 2, 4, 8, 16, 32), (16, 32, 64, 128, 256), 1),
+    ],
+)
+def test_any_encoder_at_any_size(encoder: str, strides: tuple[int, ...], widths: tuple[int, ...], multiple: int) -> None:
+    net = UNet(3, encoder=encoder)
+    assert net.encoder.strides == strides
+    assert tuple(block.convs.first.out_channels for block in net.decoder) == widths
+    assert net.encoder.multiple == multiple
+    size = [-(-length // multiple) * multiple for length in (65, 99)]
+    assert logits(net, 65, 99) == (1, 3, *(-(-length // net.stride) for length in size))
+
+
+def test_arguments_leave_the_weights_out() -> None:
+    net = UNet(4, 2, encoder="mobilenetv2_100", pixels=Pixels(high=65535.0), dropout=0.1)
+    assert "weights" not in net.arguments
+    again = UNet(**net.arguments)
+    assert again.pixels == net.pixels == Pixels(high=65535.0).for_channels(2)
+    assert {name: value.shape for name, value in again.state_dict().items()} == {
+        name: value.shape for name, value in net.state_dict().items()
+    }
+
+
+def test_dropout_only_while_training() -> None:
+    net, image = UNet(2, 1, widths=(4, 8), dropout=0.5), torch.zeros(1, 1, 8, 8)
+    net.eval()
+    assert torch.equal(net(image).logits, net(image).logits)
+    net.dropout.train()
+    assert any(not torch.equal(net(image).logits, net(image).logits) for _ in range(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"encoder": "resnet_18"},
+            "encoder 'resnet_18': expected a name that timm knows. Did you mean 'resnet18'?",
+        ),
+        (
+            {"encoder": "mobilenetv2_100", "widths": (64, 32)},
+            "widths: expected 4 numbers, one for each level of mobilenetv2_100 but the coarsest, received (64, 32)",
+        ),
+        ({"weights": "timm"}, "weights: expected an encoder that they belong to, received timm. Name a timm encoder."),
+    ],
+)
+def test_wrong_options(options: dict[str, object], text: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(text)):
+        UNet(2, **options)
+
+
+def test_wrong_channels_and_missing_stats() -> None:
+    with pytest.raises(InvalidNoun, match=re.escape("images: expected (B, 3, *S), received (1, 4, 8, 8)")):
+        UNet.tiny(2)(torch.zeros(1, 4, 8, 8))
+    with pytest.raises(InvalidNoun, match=r"stats: expected \(B, C, 2\), .* scaled per image\. Pass Pixels\.stats"):
+        Normalise(Pixels("per_image"), 3)(torch.zeros(1, 3, 8, 8))
+
+
+def test_outputs_are_pytrees() -> None:
+    cell = torch.ones(1, 2, 3, 4)
+    doubled = tree_map_only(torch.Tensor, lambda leaf: 2 * leaf, Dense(cell, aux=(Dense(cell),), align_corners=True))
+    assert doubled.centre is None
+    assert doubled.align_corners is True
+    assert doubled.aux[0].logits.eq(2).all()
+    queries = Queries(classes=cell, coefficients=cell, prototypes=cell)
+    assert sum(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(queries)) == 3

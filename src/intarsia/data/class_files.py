@@ -19,11 +19,12 @@ CLASS_FILES = ("classes.json", "codes.txt", "classes.txt", "class_names.txt", "l
 """The class files that are looked for, in this order."""
 COLOUR_FILES = ("colors.txt", "colours.txt", "label_colors.txt")
 ACCEPTED = (
-    "names, one per line (.txt); 'Name R G B' or 'R G B Name' per line (.txt); a list of names or of objects with a name, "
-    "or an object with names, colours, void (.json)"
+    "names, or 'id name', one per line (.txt); 'Name R G B' or 'R G B Name' per line (.txt); "
+    "a list of names or of objects with a name, or an object with names, colours, void (.json)"
 )
 NAME_RGB = re.compile(r"(?P<name>.*\S)[\s,]+(?P<r>\d+)[\s,]+(?P<g>\d+)[\s,]+(?P<b>\d+)")
 RGB_NAME = re.compile(r"(?P<r>\d+)[\s,]+(?P<g>\d+)[\s,]+(?P<b>\d+)[\s,]+(?P<name>.*\S)")
+ID_NAME = re.compile(r"(?P<id>\d+)[\s:,]+(?P<name>.*\S)")
 
 Colour = tuple[int, int, int]
 
@@ -33,18 +34,19 @@ def find_class_file(folder: Path) -> Path | None:
     return next((folder / name for name in CLASS_FILES if (folder / name).is_file()), None)
 
 
-def coding_near(folder: Path, given: Path | None = None) -> Coding:
-    """The coding of the class file `given`, else of the first one in `folder` or the three folders above it; 255 is void if free.
+def coding_near(folder: Path, given: Path | None = None, *, above: int = 3) -> Coding:
+    """The coding of the class file `given`, else of the first in `folder` or in as many folders `above`; 255 is void if free.
 
     Raises LabelError that says which names were looked for.
     """
-    file = given or next((file for place in (folder, *folder.resolve().parents[:3]) if (file := find_class_file(place))), None)
+    file = given or next((file for place in (folder, *folder.resolve().parents[:above]) if (file := find_class_file(place))), None)
     if file is None:
         raise LabelError(
             str(folder),
-            expected=f"a class file, one of {', '.join(CLASS_FILES)}, in or above the folder",
+            expected=f"a class file, one of {', '.join(CLASS_FILES)}, in the folder{' or above' if above else ''}",
             received="none",
-            hint="Write codes.txt with one class name per line (the line number from 0 is the id), or name the classes: classes=.",
+            hint="Write codes.txt with one class name per line (the line number from 0 is the id), or give classes=['sky', ...], "
+            "or objects='cell' where the masks number objects.",
         )
     return read_classes(file).with_void(None)
 
@@ -60,17 +62,20 @@ def numbers_objects(file: Path | None) -> bool:
 def read_classes(path: Path, **options: Any) -> Coding:
     """What the ids of label files mean, from a class file; `options` (things, nothing, groups) go to the ClassSet of a text file.
 
-    The line or place of a name, from 0, is its id. Names such as Void or unlabelled (`VOID_NAMES`) are void. Colours come from the
-    file itself or from a `colors.txt` or `label_colors.txt` beside it. Raises LabelError for a file that is none of the accepted.
+    The line or place of a name, from 0, is its id, unless a number stands before each name. Names such as Void or unlabelled
+    (`VOID_NAMES`) are void. Colours come from the file itself or from a `colors.txt` or `label_colors.txt` beside it. Raises
+    LabelError for a file that is none of the accepted.
     """
+    if not path.is_file():
+        raise LabelError(str(path), expected=f"a class file of {ACCEPTED}", received="no such file")
     try:
         if path.suffix.lower() == ".json":
             return _from_json(json.loads(path.read_text(encoding="utf-8")))
-        names, colours = _lines(path)
+        ids, names, colours = _lines(path)
         if not colours:
             known = read_colours(path.parent)
             colours = [known[name] for name in names] if known and all(name in known for name in names) else []
-        return Coding.from_names(names, colours, **options)
+        return Coding.from_names(names, colours, ids=ids, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidNoun, LabelError) as error:
         if isinstance(error, LabelError) and str(path) in str(error):
             raise
@@ -82,7 +87,7 @@ def read_colours(folder: Path) -> dict[str, Colour]:
     path = next((folder / name for name in COLOUR_FILES if (folder / name).is_file()), None)
     if path is None:
         return {}
-    names, colours = _lines(path)
+    _, names, colours = _lines(path)
     if not colours:
         raise LabelError(str(path), expected="'Name R G B' or 'R G B Name' on each line", received="names alone")
     return dict(zip(names, colours, strict=True))
@@ -94,19 +99,22 @@ def write_classes(coding: Coding, **more: Any) -> bytes:
     return (json.dumps(plain, indent=1) + "\n").encode()
 
 
-def _lines(path: Path) -> tuple[list[str], list[Colour]]:
-    """Names and colours (empty where the lines are names alone) of a text file."""
+def _lines(path: Path) -> tuple[list[int], list[str], list[Colour]]:
+    """Ids (the line from 0, or the number before each name), names, and colours (empty where there are none) of a text file."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     for form in (RGB_NAME, NAME_RGB):
-        found = [form.fullmatch(line) for line in lines]
-        if lines and all(found):
-            colours = [(int(m["r"]), int(m["g"]), int(m["b"])) for m in found if m]
-            return [m["name"].strip() for m in found if m], colours
+        found = [match for line in lines if (match := form.fullmatch(line))]
+        if lines and len(found) == len(lines):
+            colours = [(int(m["r"]), int(m["g"]), int(m["b"])) for m in found]
+            return list(range(len(found))), [m["name"].strip() for m in found], colours
+    found = [match for line in lines if (match := ID_NAME.fullmatch(line))]
+    if lines and len(found) == len(lines):
+        return [int(m["id"]) for m in found], [m["name"] for m in found], []
     twice = sorted({line for line in lines if lines.count(line) > 1})
     if not lines or twice or "" in lines:  # the line number is the id, so a blank line would be a class without a name
         received = f"{twice[0]!r} twice" if twice and twice[0] else f"line {lines.index('') + 1} blank" if lines else "no names"
         raise LabelError(str(path), expected=ACCEPTED, received=received)
-    return lines, []
+    return list(range(len(lines))), lines, []
 
 
 def _from_json(plain: Any) -> Coding:

@@ -54,9 +54,16 @@ class Coding:
 
     @classmethod
     def from_names(
-        cls, names: Sequence[str], colours: Sequence[tuple[int, int, int]] = (), *, void: Sequence[str] = (), **options: Any
+        cls,
+        names: Sequence[str],
+        colours: Sequence[tuple[int, int, int]] = (),
+        *,
+        ids: Sequence[int] | None = None,
+        void: Sequence[str] = (),
+        **options: Any,
     ) -> Coding:
-        """The place of each name is its id; names that mean void (`VOID_NAMES`, or given) are void. `options` go to ClassSet."""
+        """`ids` of the names, or their places; names that mean void (`VOID_NAMES`, or given) are void. `options` go to ClassSet."""
+        ids = range(len(names)) if ids is None else ids
         called = {*VOID_NAMES, *(name.lower() for name in void)}
         kept = [place for place, name in enumerate(names) if name.lower() not in called]
         gone = [place for place, name in enumerate(names) if name.lower() in called]
@@ -66,7 +73,7 @@ class Coding:
             void=tuple(names[place] for place in gone) or tuple(void) or ("void",),
             **options,
         )
-        return cls(classes, tuple(kept), tuple(gone))
+        return cls(classes, tuple(ids[place] for place in kept), tuple(ids[place] for place in gone))
 
     @classmethod
     def from_classes(cls, classes: ClassSet) -> Coding:

@@ -10,14 +10,21 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import CannotHold, DatasetNotFound, PairingError, nearest
-from intarsia.data.dataset import Record
+from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError, PairingError, nearest
+from intarsia.data.dataset import SPLITS, share_of
 from intarsia.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from intarsia.data.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["files_under", "found_images", "inner_key", "listed", "pair", "unique_keys", "whole_folder"]
+__all__ = [
+    "IMAGE_FOLDERS", "MASK_FOLDERS", "files_under", "found_images", "inner_key", "listed", "pair", "places", "split_by_lists",
+    "split_by_share", "unique_keys", "whole_folder",
+]  # fmt: skip
+
+IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+MASK_FOLDERS = ("masks", "labels", "mask", "label", "annotations")
 
 
 def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
@@ -44,6 +51,8 @@ def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = ""
     labels = files_under(masks, LABEL_SUFFIXES) if masks is not None and masks.is_dir() else {}
     named = {path.relative_to(masks).as_posix(): path for path in labels.values()} if masks is not None else {}
     found = {key: labels.get(_renamed(key, rule)) or named.get(_renamed(key, rule)) for key in pictures}
+    if masks is not None and images in masks.parents:  # a mask folder within the image folder
+        found = {key: label for key, label in found.items() if masks not in pictures[key].parents}
     if images == masks:  # masks beside their images are no images
         taken = set(found.values())
         found = {key: label for key, label in found.items() if pictures[key] not in taken}
@@ -83,6 +92,59 @@ def listed(file: Path, known: Iterable[str]) -> list[str]:
     if not keys:
         raise PairingError(str(file), expected="a name of an image on each line", received="an empty list")
     return keys
+
+
+def places(root: Path, images: str | None = None, masks: str | None = None) -> list[tuple[str, Path, Path | None]]:
+    """(split, image folder, mask folder or None) for `train/images`, else `images/train`, else flat `images`; empty where no
+    folder is of the given or usual names.
+    """
+    for name in (images,) if images is not None else IMAGE_FOLDERS:
+        inner = [(split, root / place / name, root / place) for place, split in _splits(root) if (root / place / name).is_dir()]
+        if inner:
+            return [(split, pictures, _mask_folder(place, masks)) for split, pictures, place in inner]
+        if (root / name).is_dir():
+            below = _mask_folder(root, masks)
+            outer = [(split, root / name / place, below and below / place) for place, split in _splits(root / name)]
+            return outer or [("", root / name, below)]
+    return []
+
+
+def split_by_lists(root: Path, records: list[Record]) -> list[Record]:
+    """The records in the splits of the list files in `root`, for those that no folder has split.
+
+    Without a train list the images that no list names are `train`; with one they are left out. Raises PairingError for an image in
+    two lists.
+    """
+    files = [(split, root / f"{name}.txt") for name, split in SPLITS.items() if (root / f"{name}.txt").is_file()]
+    if not files or any(record.split for record in records):
+        return records
+    split_of: dict[str, str] = {}
+    for split, file in files:
+        for key in listed(file, [record.key for record in records]):
+            if split_of.get(key, split) != split:
+                raise PairingError(str(file), expected="each image in one list", received=f"{key} also in {split_of[key]}")
+            split_of[key] = split
+    rest = "" if "train" in split_of.values() else "train"
+    assigned = [replace(record, split=split_of.get(record.key, rest)) for record in records]
+    return [record for record in assigned if record.split]
+
+
+def split_by_share(records: list[Record], val: float, test: float, seed: int) -> list[Record]:
+    """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`."""
+    if not val and not test:
+        return records
+    present = {record.split for record in records}
+    if min(val, test) < 0 or val + test >= 1 or (val and "val" in present) or (test and "test" in present):
+        raise OptionError(
+            "val and test", expected="shares that add up to less than 1, of splits not yet there", received=(val, test)
+        )
+    keys = [record.key for record in records if record.split in ("", "train")]
+    tested = share_of(keys, test, seed) if test else set()
+    held = share_of(keys, test + val, seed)  # contains the smaller share
+    return [
+        replace(record, split="test" if record.key in tested else "val" if record.key in held else record.split or "train")
+        for record in records
+    ]
 
 
 def unique_keys(records: list[Record]) -> list[Record]:
@@ -125,6 +187,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def _splits(folder: Path) -> list[tuple[str, str]]:
+    """The sub-folders that are named like splits, and the split."""
+    order = ["train", "val", "test"]
+    found = [
+        (entry.name, SPLITS[entry.name.lower()]) for entry in folder.iterdir() if entry.name.lower() in SPLITS and entry.is_dir()
+    ]
+    return sorted(found, key=lambda pair: order.index(pair[1]))
+
+
+def _mask_folder(root: Path, masks: str | None) -> Path | None:
+    names = (masks,) if masks is not None else MASK_FOLDERS
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
 def _renamed(key: str, rule: str) -> str:
     stem = Path(key)
-    return (stem.parent / rule.format(stem=stem.name)).as_posix()
+    return (stem.parent / rule.replace("{stem}", stem.name)).as_posix()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.class_files import read_classes, read_colours
 from intarsia.data.coding import VOID_NAMES, Coding
-from intarsia.data.dataset import Dataset, FileReader
+from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, inner_key, listed, pair, unique_keys, whole_folder
 from intarsia.data.holds import Holds
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
+from intarsia.data.records import FileReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,77 @@
+"""check: what is wrong with the files, found before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from intarsia.core.errors import LabelError, PairingError
+
+if TYPE_CHECKING:
+    from intarsia.data.dataset import Dataset
+    from intarsia.data.records import Record
+
+__all__ = ["check", "sizes_differ"]
+
+
+def check(dataset: Dataset, *, threads: int | None = None) -> None:
+    """Read every file once, in parallel, and raise the first DataError in the order of the records; the labels stay cached.
+
+    Found here: missing and corrupt files, sizes that differ, colours or unknown ids in a label, channels that differ between
+    images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255 whose 255 was taken for void.
+    """
+    if not len(dataset):
+        raise PairingError(dataset.where, expected="at least one image", received="none")
+
+    def facts(index: int) -> tuple[int, set[int], bool]:
+        sample = dataset[index]
+        if sample.segments is None:
+            return sample.image.shape[-1], set(), False
+        nothing = bool((sample.segments.ids[0] == 0).any())
+        return (
+            sample.image.shape[-1],
+            {*sample.segments.classes.tolist(), *([-1] if nothing else [])},
+            bool(sample.segments.void.any()),
+        )
+
+    with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
+        try:
+            found = list(pool.map(facts, range(len(dataset))))  # in order, so the first error is always the same one
+        finally:
+            pool.shutdown(cancel_futures=True)
+    first = dataset.records[0]
+    for record, (channels, _, _) in zip(dataset.records, found, strict=True):
+        if channels != found[0][0]:
+            raise PairingError(
+                str(record.image or record.key),
+                expected=f"{found[0][0]} channels as in {first.image or first.key}",
+                received=channels,
+                hint="Save all images with the same channels, for instance without alpha.",
+            )
+    labelled = set().union(*(classes for _, classes, _ in found))
+    void = any(void for _, _, void in found)
+    if void and not labelled:
+        raise LabelError(dataset.where, expected="labelled pixels", received="void everywhere", hint="Look at the id of void.")
+    if void and labelled == {0} and len(dataset.classes) > 1:
+        raise LabelError(
+            dataset.where,
+            expected=f"pixels of {', '.join(dataset.classes.names[1:3])} too",
+            received=f"only {dataset.classes.names[0]} and void, in all masks",
+            hint='If 255 is a class and not void, say so in classes.json: [{"name": ..., "id": 0}, {..., "id": 255}].',
+        )
+
+
+def sizes_differ(record: Record, image: tuple[int, ...], label: tuple[int, ...]) -> PairingError:
+    """The error of a label whose size is not that of its image."""
+    turned = image[-2:] == label[-2:][::-1]
+    return PairingError(
+        str(record.label or record.key),
+        expected=f"the size of its image {record.image or ''}, {_size(image)}",
+        received=_size(label),
+        hint="The image was turned upright by its EXIF orientation: turn the label too, or strip the EXIF." if turned else "",
+    )
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return "x".join(str(extent) for extent in reversed(size)) + (" (width x height)" if len(size) == 2 else "")

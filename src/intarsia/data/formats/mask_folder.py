@@ -1,0 +1,148 @@
+"""mask_folder: one image file, one mask file; the layout most people already have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from intarsia.core.classes import ClassSet
+from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError
+from intarsia.data import folders
+from intarsia.data.class_files import coding_near, find_class_file, numbers_objects, read_classes, read_colours, write_classes
+from intarsia.data.coding import Coding
+from intarsia.data.dataset import Dataset
+from intarsia.data.holds import Holds, is_semantic
+from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
+from intarsia.data.records import FileReader, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MaskFolder"]
+
+
+class MaskFolder:
+    """Images and masks of the same stem, or by a rule such as `{stem}_P.png`, in one of three layouts:
+    `train/images` + `train/masks`, `images/train` + `masks/train`, or flat `images` + `masks`; `labels` may stand for `masks`.
+
+    A mask holds the id of a class in each pixel, or numbers the objects of one class (0 is background). Splits come from folders,
+    from lists (`train.txt`, `val.txt` or `valid.txt`, `test.txt`; images in no list are `train` where there is no train list), or
+    from seeded shares.
+    """
+
+    holds: ClassVar[Holds] = Holds(instances=True, volumes=True, dtypes=("uint8", "uint16", "int16", "float32"), channels=None)
+    looks: ClassVar[str] = "images/ + masks/ (or labels/), or both within train/, val/, test/, and codes.txt or classes.json"
+
+    @staticmethod
+    def detect(path: Path) -> str:
+        """An image folder with a mask folder beside it in which the first image has a mask of its stem."""
+        for _, images, masks in folders.places(path):
+            if masks is not None:
+                first = next((file for file in sorted(images.rglob("*.*")) if not file.name.startswith(".")), None)
+                if first is not None and any((masks / first.relative_to(images)).parent.glob(f"{first.stem}.*")):
+                    return f"{images.relative_to(path)}/ and {masks.relative_to(path)}/"
+        return ""
+
+    @staticmethod
+    def open(
+        path: Path,
+        *,
+        images: str | None = None,
+        masks: str | None = None,
+        rule: str = "{stem}",
+        classes: ClassSet | Sequence[str] | str | Path | None = None,
+        void: int | None = None,
+        objects: str | None = None,
+        by_colour: bool = False,
+        val: float = 0.0,
+        test: float = 0.0,
+        seed: int = 0,
+        cache_bytes: int = 256 << 20,
+    ) -> Dataset:
+        """The data set in a folder.
+
+        `images` and `masks` name the folders, `rule` the mask of `{stem}`. `classes` are names by id or a class file; left out,
+        `classes.json`, `codes.txt` or `classes.txt` is looked for. `void` is one more id for void; without any, 255 is void where
+        it is no class. `objects` names the only class of masks that number objects. `by_colour` takes masks painted in the colours
+        of the class file. `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`.
+        """
+        if "{stem}" not in rule:
+            raise OptionError("rule", expected="text with {stem}, such as '{stem}_P.png'", received=repr(rule))
+        found = folders.places(path, images, masks)
+        if not found:
+            looked = f"{images or '/, '.join(folders.IMAGE_FOLDERS)}/ or the same within train/, val/, test/"
+            raise DatasetNotFound(str(path), expected=looked, received="none of them", hint="Name the folder: images='...'.")
+        if all(place[2] is None for place in found) and masks is not None:
+            raise DatasetNotFound(str(path), expected=f"a mask folder {masks}/", received="none")
+        records = [record for split, pictures, labels in found for record in folders.pair(pictures, labels, rule, split)]
+        records = folders.split_by_share(
+            folders.split_by_lists(path, folders.found_images(path, folders.unique_keys(records), "its image folders")),
+            val,
+            test,
+            seed,
+        )
+        coding, reader = _meaning(path, classes, void, objects, by_colour)
+        return Dataset(
+            records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder", cache_bytes=cache_bytes
+        )
+
+    @staticmethod
+    def write(dataset: Dataset, path: Path) -> None:
+        """Write `images/SPLIT/KEY`, `masks/SPLIT/KEY` and `classes.json`: PNG where it holds the pixels exactly, else `.npy`.
+
+        Masks are ids by class index, or, where an image has several segments of one class, numbered objects of the only class.
+        """
+        MaskFolder.holds.check(dataset, "mask_folder")
+        truths = [dataset.segments(index) for index in range(len(dataset))]
+        numbered = any(truth is not None and not is_semantic(truth) for truth in truths)
+        most = max((len(truth) for truth in truths if truth is not None), default=0)
+        if numbered and (len(dataset.classes) > 1 or most >= OBJECT_VOID):
+            raise CannotHold(
+                "mask_folder",
+                expected=f"one class, at most {OBJECT_VOID - 1} objects an image, where objects are told apart",
+                received=f"{len(dataset.classes)} classes, {most} objects",
+                hint="Nothing was written.",
+            )
+        coding = Coding.from_classes(dataset.classes)
+        with folders.whole_folder(path) as folder:
+            for record, sample in zip(dataset.records, dataset, strict=True):
+                png = sample.image.dtype in (np.uint8, np.uint16) and sample.image.shape[-1] in (1, 3, 4) and sample.image.ndim == 3
+                write_image(_file(folder, "images", record, ".png" if png else ".npy"), sample.image)
+                if sample.segments is not None:
+                    labels = coding.labels(sample.segments)
+                    if numbered:
+                        labels = np.where(sample.segments.void, OBJECT_VOID, sample.segments.ids[0]).astype(np.uint16)
+                    write_labels(_file(folder, "masks", record, ".png" if labels.ndim == 2 else ".npy"), labels)
+            write_bytes(folder / "classes.json", write_classes(coding, objects=numbered))
+
+
+def _file(folder: Path, kind: str, record: Record, suffix: str) -> Path:
+    return folder / kind / record.split / f"{folders.inner_key(record)}{suffix}"
+
+
+def _meaning(
+    path: Path, classes: ClassSet | Sequence[str] | str | Path | None, void: int | None, objects: str | None, by_colour: bool
+) -> tuple[Coding, IdLabels | ColourLabels | ObjectLabels]:
+    """The coding, and the reader of the mask files."""
+    if objects is not None:
+        coding = Coding.from_classes(ClassSet((objects,), things=(objects,), nothing=True))
+        return coding, ObjectLabels(OBJECT_VOID if void is None else void)
+    if isinstance(classes, ClassSet):
+        coding = Coding(classes, tuple(range(len(classes))))
+    elif isinstance(classes, (str, Path)):
+        file = Path(classes) if Path(classes).is_file() else path / classes
+        coding = read_classes(file)
+    elif classes is not None:
+        coding = Coding.from_names(list(classes))
+    else:
+        coding = coding_near(path, above=0)
+    coding = coding.with_void(void)
+    if by_colour:
+        known = read_colours(path) or dict(zip(coding.classes.names, coding.classes.colours, strict=True))
+        return coding, ColourLabels(coding, known)
+    if classes is None and numbers_objects(find_class_file(path)):
+        return coding, ObjectLabels()
+    return coding, IdLabels(coding)

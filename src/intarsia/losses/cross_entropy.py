@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from intarsia.core.errors import InvalidNoun
 from intarsia.losses._dense import at_least_float32, dense_loss, known_labels
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def cross_entropy_loss(
     """The mean of -w_y log softmax(logits)_y over the pixels that have a label, weighted by w_y; 0 where none has.
 
     `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void, `class_weights` (C,). A label of C or more counts as void.
+    Raises InvalidNoun for another number of class weights.
 
     >>> round(float(cross_entropy_loss(torch.zeros(1, 4, 1, 2), torch.tensor([[[3, -1]]]))), 4)  # log 4
     1.3863
@@ -33,6 +35,8 @@ def cross_entropy_loss(
     logits = at_least_float32(logits)
     labels = known_labels(labels, logits.shape[1])
     weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=logits.dtype, device=logits.device)
+    if weights is not None and len(weights) != logits.shape[1]:
+        raise InvalidNoun("class_weights", expected=f"{logits.shape[1]} numbers, one for each channel", received=len(weights))
     total = functional.cross_entropy(logits, labels, weights, ignore_index=-1, reduction="sum", label_smoothing=smoothing)
     known = labels >= 0
     share = known.sum() if weights is None else weights[labels.clamp(min=0)].mul(known).sum()

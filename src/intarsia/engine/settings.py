@@ -104,7 +104,7 @@ def _as(hint: Any, value: Any) -> Any:
         items = list(value) if isinstance(value, (list, tuple)) else None
         wanted = inner[:1] * len(items or ()) if inner[-1] is Ellipsis else inner
         if items is None or len(items) != len(wanted):
-            raise _Mismatch(f"{'a list' if inner[-1] is Ellipsis else len(inner)} of values")
+            raise _Mismatch("a list of values" if inner[-1] is Ellipsis else f"{len(inner)} values")
         return tuple(_as(part, item) for part, item in zip(wanted, items, strict=True))
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

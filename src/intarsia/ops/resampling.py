@@ -1,0 +1,264 @@
+"""The one warp: an image and its ids moved by the same matrix, each pixel read once.
+
+A matrix (d+1, d+1) is homogeneous and maps a point of the OUTPUT to the point of the source it shows, along the axes of S in their
+order (rows before columns). Points are measured in pixel edges: pixel i covers i..i+1 and its centre is i + 0.5, so a resize is a
+pure scaling and a flip is x -> W - x. An image is read bilinearly (by area where it shrinks more than twofold; up to there
+the two taps of a linear read still reach every source pixel), ids at the nearest pixel, the one that holds the same point.
+In a volume the depth axis must stay apart from the other two: every slice takes the same warp, then one pass resamples the depth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from intarsia.core.errors import OptionError
+from intarsia.ops.colour import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["by_channels", "inside", "resizing", "warp_ids", "warp_image"]
+
+Size = tuple[int, ...]
+
+
+def resizing(source: Size, size: Size) -> NDArray[np.float64]:
+    """The matrix (d+1, d+1) that shows the whole of `source` at `size`.
+
+    >>> resizing((4, 6), (2, 2)).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    return np.diag([*(old / new for old, new in zip(source, size, strict=True)), 1.0])
+
+
+def warp_image(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) -> NDArray[Any]:
+    """An image (*S, C) as seen through `matrix` at `size`, in its own dtype; 0 where a centre falls outside the source.
+
+    Raises OptionError for a volume whose matrix mixes depth with another axis.
+
+    >>> warp_image(np.uint8([[[10], [20]]]), resizing((1, 2), (1, 4)), (1, 4)).ravel().tolist()
+    [10, 13, 18, 20]
+    """
+    if image.ndim == 3:
+        return _warp_plane(image, matrix, size)
+    depth, plane = _depth_apart(matrix)
+    weights = _depth_weights(depth, len(image), size[0])  # (D', D)
+    used = np.flatnonzero(weights.any(axis=0))
+    slices = [_warp_plane(image[z], plane, size[1:]) for z in used]
+    if not slices:
+        return np.zeros((*size, image.shape[-1]), image.dtype)
+    stack = np.stack(slices)  # (D used, H', W', C)
+    weights = weights[:, used]
+    if np.isin(weights, (0, 1)).all():  # a crop or a flip moves whole slices: nothing to interpolate
+        moved: NDArray[Any] = stack[weights.argmax(axis=1)]  # (D', H', W', C)
+        moved[~weights.any(axis=1)] = 0
+        return moved
+    kind = np.result_type(image.dtype, np.float32)
+    blended: NDArray[Any] = weights.astype(kind) @ stack.reshape(len(stack), -1).astype(kind)  # (D', H' W' C)
+    return rounded(blended, image.dtype).reshape(*size, -1)
+
+
+def warp_ids(ids: NDArray[Any], matrix: NDArray[np.float64], size: Size, *, outside: int = -1) -> NDArray[Any]:
+    """Integers (L, *S) at the nearest pixel, in their own dtype; outside the source `outside` in layer 0, 0 in the layers above.
+
+    >>> warp_ids(np.int8([[[1, 2]]]), resizing((1, 2), (1, 4)), (1, 4)).tolist()
+    [[[1, 1, 2, 2]]]
+    """
+    if ids.ndim == 4:
+        depth, plane = _depth_apart(matrix)
+        index, hit = _nearest(depth[0], depth[1], ids.shape[1], size[0])
+        flat = ids[:, index[hit]].reshape(-1, *ids.shape[2:])  # (L D hit, H, W)
+        warped = np.stack([_nearest_plane(part, plane, size[1:], 0) for part in flat] or [np.zeros(size[1:], ids.dtype)])
+        found = np.zeros((len(ids), *size), ids.dtype)
+        found[:, hit] = warped.reshape(len(ids), -1, *size[1:]) if hit.any() else 0
+        within = inside(ids.shape[1:], matrix, size)
+        if within is not None:
+            found[0][~within] = outside
+        return found
+    return np.stack([_nearest_plane(layer, matrix, size, 0 if level else outside) for level, layer in enumerate(ids)])
+
+
+def inside(source: Size, matrix: NDArray[np.float64], size: Size) -> NDArray[np.bool_] | None:
+    """(*size) whether the centre of each output pixel falls within the source; None where all do."""
+    corners = np.stack(np.meshgrid(*([0.5, n - 0.5] for n in size), indexing="ij"), axis=-1).reshape(-1, len(size))
+    points = corners @ matrix[:-1, :-1].T + matrix[:-1, -1]
+    if ((points >= 0) & (points < source)).all():  # a parallelepiped is within a box if its corners are
+        return None
+    if len(source) == 3:
+        depth, plane = _depth_apart(matrix)
+        _, hit = _nearest(depth[0], depth[1], source[0], size[0])
+        flat = inside(source[1:], plane, size[1:])
+        return hit[:, None, None] & (np.ones(size[1:], np.bool_) if flat is None else flat)
+    return _nearest_plane(np.ones(source, np.uint8), matrix, size, 0).view(np.bool_)
+
+
+# -- one plane ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Span(NamedTuple):
+    """Along one axis: output pixels start..stop show source pixels low..high, both whole, perhaps mirrored."""
+
+    low: int
+    high: int
+    start: int
+    stop: int
+    mirrored: bool
+
+
+def _warp_plane(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) -> NDArray[Any]:
+    """(H, W, C) -> (*size, C)."""
+    spans = _whole_spans(matrix, image.shape[:2], size)
+    if spans is None:
+        warped = _affine(image, matrix, size)  # (*size, C)
+        within = inside(image.shape[:2], matrix, size)
+        if within is not None:
+            warped[~within] = 0
+        return warped
+    rows, cols = spans
+    part = image[rows.low : rows.high, cols.low : cols.high]
+    shown = rows.stop - rows.start, cols.stop - cols.start
+    if 0 in shown:
+        return np.zeros((*size, image.shape[-1]), image.dtype)
+    part = _resize(part, shown)  # (*shown, C)
+    part = part[:: -1 if rows.mirrored else 1, :: -1 if cols.mirrored else 1]
+    if shown == tuple(size):
+        # the source itself is never handed out: later passes may write into the picture
+        return part.copy() if np.may_share_memory(part, image) else np.ascontiguousarray(part)
+    canvas = np.zeros((*size, image.shape[-1]), image.dtype)
+    canvas[rows.start : rows.stop, cols.start : cols.stop] = part
+    return canvas
+
+
+def _nearest_plane(layer: NDArray[Any], matrix: NDArray[np.float64], size: Size, outside: int) -> NDArray[Any]:
+    """(H, W) -> size."""
+    if not matrix[0, 1] and not matrix[1, 0]:
+        rows, rows_hit = _nearest(matrix[0, 0], matrix[0, 2], layer.shape[0], size[0])
+        cols, cols_hit = _nearest(matrix[1, 1], matrix[1, 2], layer.shape[1], size[1])
+        found = layer[rows][:, cols]  # twice as fast as one fancy index
+        if not rows_hit.all():
+            found[~rows_hit] = outside
+        if not cols_hit.all():
+            found[:, ~cols_hit] = outside
+        return found
+    return _cv2_warp(layer, matrix, size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, outside)
+
+
+def _nearest(scale: float, shift: float, source: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(size,) the source pixel that holds the centre of each output pixel, clipped, and whether it is within the source."""
+    index = np.floor(scale * (np.arange(size) + 0.5) + shift + 1e-9).astype(np.int64)
+    return index.clip(0, source - 1), (index >= 0) & (index < source)
+
+
+def _whole_spans(matrix: NDArray[np.float64], source: Size, size: Size) -> tuple[_Span, _Span] | None:
+    """The spans of rows and columns where the matrix only scales, flips and shifts by whole source pixels; else None."""
+    if matrix[0, 1] or matrix[1, 0]:
+        return None
+    spans = []
+    for axis in range(2):
+        scale, shift, count = matrix[axis, axis], matrix[axis, 2], size[axis]
+        mirrored = bool(scale < 0)
+        if mirrored:  # counted from the far end
+            scale, shift = -scale, shift + scale * count
+        _, hit = _nearest(scale, shift, source[axis], count)
+        start = int(hit.argmax()) if hit.any() else 0
+        stop = start + int(hit.sum())
+        low, high = shift + scale * start, shift + scale * stop
+        if abs(low - round(low)) > 1e-6 or abs(high - round(high)) > 1e-6 or round(low) < 0 or round(high) > source[axis]:
+            return None
+        if mirrored:
+            start, stop = count - stop, count - start
+        spans.append(_Span(round(low), round(high), start, stop, mirrored))
+    return spans[0], spans[1]
+
+
+def _affine(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) -> NDArray[Any]:
+    """(H, W, C) -> (*size, C) through any matrix: the part that is seen is cut out, shrunk by area if need be, then warped."""
+    corners = np.array([[0, 0], [0, size[1]], [size[0], 0], list(size)]) @ matrix[:2, :2].T + matrix[:2, 2]
+    steps = np.hypot(matrix[:2, 0], matrix[:2, 1])  # source pixels per output pixel, along each source axis
+    margin = 2 + np.ceil(steps).astype(np.int64)
+    extent = np.array(image.shape[:2])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(np.int64) - margin, 0, extent - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(np.int64) + margin, low + 1, extent)
+    part = image[low[0] : high[0], low[1] : high[1]]
+    moved = matrix.copy()
+    moved[:2, 2] -= low
+    if steps.max() > 2:
+        fewer = np.maximum(np.rint((high - low) / np.maximum(steps, 1)), 1).astype(np.int64)
+        moved = np.diag([*(fewer / (high - low)), 1.0]) @ moved
+        part = _resize(part, (int(fewer[0]), int(fewer[1])))
+    return _cv2_warp(part, moved, size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE, 0)
+
+
+def _cv2_warp(
+    array: NDArray[Any], matrix: NDArray[np.float64], size: Size, interpolation: int, border: int, outside: int
+) -> NDArray[Any]:
+    """(H, W[, C]) -> (*size[, C]) by cv2, whose points are (x, y) measured in pixel centres."""
+    centred = matrix[:2].copy()
+    centred[:, 2] += matrix[:2, :2].sum(axis=1) * 0.5 - 0.5
+    centred = centred[::-1][:, [1, 0, 2]]  # rows, columns -> x, y
+
+    def warp(part: NDArray[Any]) -> NDArray[Any]:
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(part, centred, size[::-1], flags=flags, borderMode=border, borderValue=(outside,) * 4)
+
+    return warp(array) if array.ndim == 2 else by_channels(warp, array)
+
+
+def _resize(image: NDArray[Any], size: Size) -> NDArray[Any]:
+    """(H, W, C) -> (*size, C): by area along an axis that shrinks more than twofold, bilinear along the others."""
+    height, width = image.shape[:2]
+    if (height, width) == tuple(size):
+        return image
+    fewer = size[0] if height > 2 * size[0] else height, size[1] if width > 2 * size[1] else width
+
+    def resize(part: NDArray[Any]) -> NDArray[Any]:
+        if fewer != (height, width):
+            part = cv2.resize(part, fewer[::-1], interpolation=cv2.INTER_AREA)
+        if fewer != tuple(size):
+            part = cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR)
+        return part
+
+    return by_channels(resize, image)
+
+
+def by_channels(function: Callable[[NDArray[Any]], NDArray[Any]], image: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, C) through a cv2 function: four channels at a time, as cv2's areas and warps know no more (or read them coarsely), and
+    in float64 where cv2 does not interpolate the dtype."""
+    kind = image.dtype
+    if kind not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
+        return rounded(by_channels(function, image.astype(np.float64)), kind)
+    if image.shape[-1] <= 4:
+        done = function(image)
+        return done.reshape(*done.shape[:2], -1)  # cv2 drops a single channel
+    parts = [function(np.ascontiguousarray(image[..., c : c + 4])) for c in range(0, image.shape[-1], 4)]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=-1)
+
+
+# -- the depth of a volume ---------------------------------------------------------------------------------------------------------
+
+
+def _depth_apart(matrix: NDArray[np.float64]) -> tuple[tuple[float, float], NDArray[np.float64]]:
+    """Scale and shift of the depth axis, and the matrix (3, 3) of the other two."""
+    if matrix[0, 1:3].any() or matrix[1:3, 0].any():
+        raise OptionError("warp of a volume", expected="depth apart from rows and columns", received=matrix[:3].tolist())
+    return (float(matrix[0, 0]), float(matrix[0, 3])), matrix[1:, 1:]
+
+
+def _depth_weights(depth: tuple[float, float], source: int, size: int) -> NDArray[np.float64]:
+    """(D', D) what each source slice gives to each output slice: a triangle as wide as the step, so that shrinking averages."""
+    scale, shift = depth
+    centres = scale * (np.arange(size) + 0.5) + shift
+    reach = max(abs(scale), 1.0)
+    taps = np.arange(source) + 0.5
+    clamped = centres.clip(0.5, source - 0.5)  # the half slice at either end repeats the end
+    weights: NDArray[np.float64] = np.maximum(1 - np.abs(clamped[:, None] - taps) / reach, 0)
+    weights[np.abs(weights) < 1e-9] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights[(centres < 0) | (centres >= source)] = 0
+    weights[np.abs(weights - 1) < 1e-9] = 1
+    return weights

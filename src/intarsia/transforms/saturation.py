@@ -1,0 +1,41 @@
+"""Saturation: channels drawn from or towards grey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from intarsia.core.errors import OptionError
+from intarsia.ops.colour import greying
+from intarsia.transforms._checks import check_probability
+from intarsia.transforms._plan import Plan, Transform
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Saturation"]
+
+
+@dataclass(frozen=True)
+class Saturation(Transform):
+    """Moves each channel from or towards grey (`ops.colour.greying`); an image of one channel stays as it is.
+
+    >>> import numpy as np
+    >>> from intarsia.core import Sample
+    >>> Saturation(0.0)(Sample(np.uint8([[[7]]])), np.random.default_rng(0)).image.item()
+    7
+    """
+
+    amount: float = 0.3
+    """The factor is drawn uniformly from 1 - amount .. 1 + amount."""
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.amount <= 1:
+            raise OptionError("Saturation amount", expected="a number from 0 to 1", received=self.amount)
+        check_probability("Saturation probability", self.probability)
+
+    def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
+        """Draws yes or no, and a factor."""
+        chosen, factor = rng.random() < self.probability, rng.uniform(1 - self.amount, 1 + self.amount)
+        return plan.mixed(greying(plan.channels, factor)) if chosen and plan.channels > 1 else plan

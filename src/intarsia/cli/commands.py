@@ -93,7 +93,8 @@ def lr_find(data: Data, training: LrFindOptions, config: Path | None = None, cur
         config: TOML file of options; the command line goes before it.
         curve: The picture to write.
     """
-    print(intarsia.lr_find(data, training, out=curve))
+    found = intarsia.lr_find(data, training, out=curve)
+    print(f"steepest  {found.steepest:.2g}\nvalley    {found.valley:.2g}  (a safe --lr)\ncurve     {curve}")
 
 
 def evaluate(

@@ -16,13 +16,13 @@ demo: .venv/.installed ## make synthetic scenes, train, evaluate, draw, and say 
 	$(BIN)/intarsia demo
 
 test: .venv/.dev ## the tests; those of real data where INTARSIA_DATA names the folder
-	$(PYTEST) -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not slow"
 
 test-slow: .venv/.dev ## the tests that take minutes
 	$(PYTEST) -m slow
 
 test-oldest: .venv-oldest/.dev ## the tests with the oldest Python and the oldest releases that pyproject.toml allows
-	.venv-oldest/bin/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 -m "not slow"
 
 check: .venv/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check

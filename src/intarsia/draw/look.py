@@ -1,0 +1,104 @@
+"""Look first: what a data set really holds, before any training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from intarsia.draw._colours import NOTHING, VOID, flat, painted, top_rows
+from intarsia.draw._panels import beside, fitted, font, framed, stacked, titled
+from intarsia.draw.as_rgb import as_rgb
+from intarsia.draw.legend import legend
+from intarsia.draw.overlay import overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from intarsia.core import ClassSet, Sample, Segments
+
+__all__ = ["look", "batch_sheet", "sheet"]  # noqa: RUF022  the first is the member
+
+NUMBERED = 60
+"""Segments whose number is written into the raw ids: the largest."""
+
+
+def look(image: NDArray[Any], segments: Segments | None, classes: ClassSet, *, title: str = "") -> NDArray[np.uint8]:
+    """(H', W', 3) image | label | overlay | raw ids, and below each class that is there with its share of the pixels.
+
+    The raw ids are those of `segments.ids`, its top layer: each segment in a colour of its own, with its number. A volume shows its
+    middle slice. Without segments there is the image alone.
+    """
+    facts = f"image {'x'.join(map(str, image.shape))} {image.dtype}, values {image.min():g}..{image.max():g}"
+    shown = as_rgb(image)
+    if segments is None:
+        page = titled(fitted(shown), facts)
+        return framed(titled(page, title, 19) if title else page)
+    segments = flat(segments)
+    panels = {
+        facts: shown,
+        f"label: {len(segments)} segments": painted(segments, classes),
+        "overlay": overlay(shown, segments, classes),
+    }
+    ids = f"ids {'x'.join(map(str, segments.ids.shape))} {segments.ids.dtype}, {segments.ids.min()}..{segments.ids.max()}"
+    page = beside([*(titled(fitted(panel), name) for name, panel in panels.items()), titled(_numbered(segments), ids)])
+    page = stacked([page, _shares(segments, classes, page.shape[1])], gap=4)
+    return framed(titled(page, title, 19) if title else page)
+
+
+def sheet(samples: Sequence[Sample], classes: ClassSet) -> NDArray[np.uint8]:
+    """(H', W', 3) `look` at each sample, one below the other."""
+    return stacked([look(sample.image, sample.segments, classes, title=sample.key) for sample in samples])
+
+
+def batch_sheet(samples: Sequence[Sample], classes: ClassSet, *, columns: int = 4) -> NDArray[np.uint8]:
+    """(H', W', 3) a training batch as the network gets it: each augmented image above its overlay, and one legend for all."""
+    cells, seen = [], {-2}
+    for sample in samples:
+        parts = [fitted(as_rgb(sample.image), high=480)]
+        if sample.segments is not None:
+            segments = flat(sample.segments)
+            seen.update(np.unique(segments.semantic(len(classes))).tolist())
+            parts.append(fitted(overlay(sample.image, segments, classes), high=480))
+        cells.append(titled(stacked(parts, gap=2), sample.key))
+    page = stacked([beside(cells[start : start + columns]) for start in range(0, len(cells), columns)], gap=10)
+    present = sorted(index for index in seen if 0 <= index < len(classes))
+    strip = legend(classes, present, width=page.shape[1], void=-1 in seen, nothing=len(classes) in seen)
+    return framed(stacked([page, strip], gap=4))
+
+
+def _shares(segments: Segments, classes: ClassSet, width: int) -> NDArray[np.uint8]:
+    """The classes that are there, the largest first: index, name and share of all pixels."""
+    counts = np.bincount(segments.semantic(len(classes)).ravel() + np.int32(1), minlength=len(classes) + 2)
+    share = counts / counts.sum()
+    order = [index for index in np.argsort(-counts[1:-1], kind="stable").tolist() if counts[index + 1]]
+    notes = {index: f"{share[index + 1]:.1%}  (class {index})" for index in order}
+    notes |= {-1: f"{share[0]:.1%}", len(classes): f"{share[-1]:.1%}"}
+    return legend(classes, order, width=width, void=bool(counts[0]), nothing=bool(counts[-1]), notes=notes)
+
+
+def _numbered(segments: Segments) -> NDArray[np.uint8]:
+    """The rows seen, each in its own colour, with its id written at its innermost pixel; void black."""
+    rows = top_rows(segments)  # (H, W)
+    count = len(segments)
+    table: NDArray[np.uint8] = np.zeros((count + 2, 3), np.uint8)
+    hues = (np.arange(count) * 0.618034 % 1 * 180).astype(np.uint8)
+    if count:
+        hsv = np.stack([hues, np.full_like(hues, 110), np.full_like(hues, 215)], axis=-1)  # (N, 3)
+        table[:count] = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]
+    table[-2:] = NOTHING, VOID
+    picture = fitted(table.take(rows, axis=0, mode="wrap"))
+    scale = picture.shape[1] / rows.shape[1]
+    page = Image.fromarray(picture)
+    pen = ImageDraw.Draw(page)
+    for row in np.argsort(-segments.areas, kind="stable")[:NUMBERED].tolist():
+        inner = cv2.distanceTransform(np.pad(rows == row, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = np.unravel_index(int(inner.argmax()), inner.shape)
+        if inner[y, x] * scale > 5:
+            place = (float(x) + 0.5) * scale, (float(y) + 0.5) * scale
+            pen.text(place, str(row + 1), fill=(0, 0, 0), font=font(min(22, max(11, int(inner[y, x] * scale)))), anchor="mm")
+    return np.array(page)

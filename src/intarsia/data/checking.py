@@ -18,8 +18,9 @@ __all__ = ["check", "sizes_differ"]
 def check(dataset: Dataset, *, threads: int | None = None) -> None:
     """Read every file once, in parallel, and raise the first DataError in the order of the records; the labels stay cached.
 
-    Found here: missing and corrupt files, sizes that differ, colours or unknown ids in a label, channels that differ between
-    images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255 whose 255 was taken for void.
+    Found here: missing and corrupt files, images without mask, sizes that differ, colours or unknown ids in a label, channels that
+    differ between images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255 whose 255 was taken
+    for void.
     """
     if not len(dataset):
         raise PairingError(dataset.where, expected="at least one image", received="none")
@@ -27,7 +28,8 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
     def facts(index: int) -> tuple[int, set[int], bool]:
         sample = dataset[index]
         if sample.segments is None:
-            return sample.image.shape[-1], set(), False
+            name = str(dataset.records[index].image or sample.key)
+            raise PairingError(name, expected="a mask", received="none", hint="Name the mask folder: masks='...'.")
         nothing = bool((sample.segments.ids[0] == 0).any())
         return (
             sample.image.shape[-1],

@@ -73,7 +73,11 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise _unreadable(path)
     if labels.dtype.kind not in "ui" or labels.ndim not in ((2, 3) if suffix == ".npy" else (2,)):
         kind = f"{labels.shape[-1]} channels" if labels.ndim == 3 else f"{labels.dtype} {labels.shape}"
-        hint = "If its colours stand for classes, turn each colour into its class id first." if labels.ndim == 3 else ""
+        hint = (
+            "If its colours stand for classes, open with by_colour=True and a class file that lists them."
+            if labels.ndim == 3
+            else ""
+        )
         raise LabelError(str(path), expected="one class id per pixel (single channel)", received=kind, hint=hint)
     return labels
 
@@ -97,8 +101,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
             received=f"{image.dtype} {image.shape}",
             hint="Write .npy, which holds any dtype and any number of channels.",
         )
-    turn = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}.get(plain.shape[-1])
-    done, data = cv2.imencode(suffix, plain if turn is None else cv2.cvtColor(np.ascontiguousarray(plain), turn))
+    done, data = cv2.imencode(suffix, _swapped(np.ascontiguousarray(plain)))
     if not done:
         raise CannotHold(str(path), expected=f"an image that {suffix} holds", received=f"{image.dtype} {image.shape}")
     write_bytes(path, data.tobytes())
@@ -170,8 +173,15 @@ def _decode(data: bytes, suffix: str) -> NDArray[Any] | None:
         image = pages[0] if done and pages else None
     else:
         image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim == 2:
+    return None if image is None else _swapped(image)
+
+
+def _swapped(image: NDArray[Any]) -> NDArray[Any]:
+    """R, G, B, A from cv2's order B, G, R, A, and back; grey as it is."""
+    if image.ndim == 2 or image.shape[-1] < 3:
         return image
+    if image.dtype == np.int16:  # cvtColor knows no int16
+        return np.ascontiguousarray(image[..., [2, 1, 0, 3][: image.shape[-1]]])
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[-1] == 3 else cv2.COLOR_BGRA2RGBA)
 
 

@@ -40,7 +40,7 @@ class LabelCache:
         """The segments held for `key`, else what `read` gives, kept where there is room."""
         if key in self._held:
             values, lengths, shape, rows = self._held[key]
-            ids = values if lengths is None else unruns(values, lengths, shape)
+            ids = values.copy() if lengths is None else unruns(values, lengths, shape)
             return rows.with_ids(ids, same_pixels=True)
         segments = read()
         if segments is not None and segments.confidence is None and self.used < self.budget:
@@ -52,7 +52,7 @@ class LabelCache:
         values, lengths = runs(segments.ids)
         size = values.nbytes + lengths.nbytes
         if size >= segments.ids.nbytes:
-            values, lengths, size = segments.ids, None, segments.ids.nbytes
+            values, lengths, size = segments.ids.copy(), None, segments.ids.nbytes
         if self.used + size <= self.budget:
             rows = segments.with_ids(np.zeros((1,) * segments.ids.ndim, np.int8), same_pixels=True)  # the vectors alone
             self._held[key] = values, lengths, segments.ids.shape, rows

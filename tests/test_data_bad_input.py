@@ -1,0 +1,183 @@
+"""Bad input: each a short error that names the file, what was expected, what was received and what to do, before any training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from _trees import mask, mask_tree, picture, write_jpeg
+from intarsia.core.errors import DataError, DatasetNotFound, LabelError, OptionError, PairingError, UnreadableFile
+from intarsia.data.images import write_image, write_labels
+from intarsia.data.open import open_dataset
+
+
+def missing_mask(root: Path) -> str:
+    (root / "masks" / "b.png").unlink()
+    return "images/b.png: expected a mask {root}/masks/b (.png, .tif, .npy ...), received none. Add it, remove the image, or name"
+
+
+def missing_image(root: Path) -> str:
+    (root / "images" / "b.png").unlink()
+    return "masks/b.png: expected an image {root}/images/b.*, received none"
+
+
+def two_images_of_one_name(root: Path) -> str:
+    write_jpeg(root / "images" / "b.jpg", picture(1))
+    return "images/b.png: expected one file named b.*, received b.jpg too. Remove one"
+
+
+def sizes_that_differ(root: Path) -> str:
+    write_labels(root / "masks" / "b.png", mask(1, size=(12, 20)))
+    return (
+        "masks/b.png: expected the size of its image {root}/images/b.png, 16x12 (width x height), received 20x12 (width x height)"
+    )
+
+
+def a_turned_photograph(root: Path) -> str:
+    write_labels(root / "masks" / "b.png", mask(1, size=(16, 12)))
+    return "received 12x16 (width x height). The image was turned upright by its EXIF orientation: turn the label too"
+
+
+def colours_for_ids(root: Path) -> str:
+    write_image(root / "masks" / "b.png", picture(1))
+    return "masks/b.png: expected one class id per pixel (single channel), received 3 channels. If its colours stand for classes"
+
+
+def ids_beyond_the_classes(root: Path) -> str:
+    ids = mask(1)
+    ids[0, :4] = [7, 8, 9, 200]
+    write_labels(root / "masks" / "b.png", ids)
+    return "masks/b.png: expected ids of the 3 classes (0..2), void (255), received 7..9, 200. Add the missing classes to the class"
+
+
+def a_truncated_jpeg(root: Path) -> str:
+    (root / "images" / "b.png").unlink()
+    size = write_jpeg(root / "images" / "b.jpg", picture(1), keep=0.7).stat().st_size
+    return f"images/b.jpg: expected a whole image file, received a corrupt or truncated one ({size} bytes). Copy it anew"
+
+
+def a_truncated_mask(root: Path) -> str:
+    path = root / "masks" / "b.png"
+    path.write_bytes(path.read_bytes()[:60])
+    return "masks/b.png: expected a whole image file, received a corrupt or truncated one (60 bytes)"
+
+
+def other_channels(root: Path) -> str:
+    write_image(root / "images" / "b.png", picture(1, channels=4))
+    return "images/b.png: expected 3 channels as in {root}/images/a.png, received 4. Save all images with the same channels"
+
+
+def void_everywhere(root: Path) -> str:
+    for name in "abc":
+        write_labels(root / "masks" / f"{name}.png", np.full((12, 16), 255))
+    return "{root}: expected labelled pixels, received void everywhere"
+
+
+def no_masks(root: Path) -> str:
+    for name in "abc":
+        (root / "masks" / f"{name}.png").unlink()
+    return "images/a.png: expected a mask, received none. Name the mask folder"
+
+
+def an_unknown_class_file(root: Path) -> str:
+    (root / "codes.txt").unlink()
+    return "{root}: expected a class file, one of classes.json, codes.txt, classes.txt"
+
+
+def a_class_file_with_a_gap(root: Path) -> str:
+    (root / "codes.txt").write_text("sky\n\ncar\n")
+    return "codes.txt: expected names, or 'id name', one per line (.txt);"
+
+
+def a_binary_class_file(root: Path) -> str:
+    (root / "codes.txt").write_bytes(b"\xff\xfe\x00\x9d")
+    return "codes.txt: expected names, or 'id name', one per line (.txt);"
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        (missing_mask, PairingError),
+        (missing_image, PairingError),
+        (two_images_of_one_name, PairingError),
+        (sizes_that_differ, PairingError),
+        (a_turned_photograph, PairingError),
+        (colours_for_ids, LabelError),
+        (ids_beyond_the_classes, LabelError),
+        (a_truncated_jpeg, UnreadableFile),
+        (a_truncated_mask, UnreadableFile),
+        (other_channels, PairingError),
+        (void_everywhere, LabelError),
+        (no_masks, PairingError),
+        (an_unknown_class_file, LabelError),
+        (a_class_file_with_a_gap, LabelError),
+        (a_binary_class_file, LabelError),
+    ],
+)
+def test_what_is_wrong_with_the_files_is_said_before_training(harm, kind, tmp_path):
+    expected = harm(mask_tree(tmp_path)).format(root=tmp_path)
+    with pytest.raises(kind) as caught:
+        open_dataset(tmp_path, format="mask_folder").check()
+    text = str(caught.value)
+    assert expected in text
+    assert text.startswith(str(tmp_path))
+    assert len(text) < 500
+    assert isinstance(caught.value, DataError)
+
+
+def test_a_sound_folder_passes(tmp_path):
+    open_dataset(mask_tree(tmp_path)).check()
+
+
+def test_the_first_of_several_errors_is_always_the_same(tmp_path):
+    mask_tree(tmp_path)
+    for name in "bc":
+        write_image(tmp_path / "masks" / f"{name}.png", picture(1))
+    for _ in range(5):
+        with pytest.raises(LabelError, match=r"b\.png"):
+            open_dataset(tmp_path).check(threads=4)
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DatasetNotFound) as caught:
+        open_dataset(tmp_path)
+    assert "received a folder with images, masks. Arrange it so, or name the folders" in str(caught.value)
+    with pytest.raises(DatasetNotFound, match=r"expected images in its image folders, received none. Kinds read: .png, .jpg"):
+        open_dataset(tmp_path, format="mask_folder", classes=["a"])
+
+
+def test_a_file_instead_of_a_folder(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(DatasetNotFound, match=r"a.png: expected a folder, received a file. Open its folder"):
+        open_dataset(tmp_path / "a.png")
+
+
+def test_no_such_split(tmp_path):
+    mask_tree(tmp_path)
+    (tmp_path / "valid.txt").write_text("b\n")
+    data = open_dataset(tmp_path)
+    with pytest.raises(OptionError, match=r"split 'tran' of .*: expected a split that is there. Did you mean 'train'\?"):
+        data.split("tran")
+    assert data.split("validation").keys == ["b"]
+
+
+def test_two_formats_at_once_ask_for_one(tmp_path):
+    mask_tree(tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "trainannot").mkdir()
+    with pytest.raises(OptionError, match=r"expected one format, received camvid: .*mask_folder: .*format='camvid'"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, format="mask_folder")) == 3
+
+
+@pytest.mark.parametrize("plain", [{"labels": ["a"]}, 3, [{"id": 0}], {"names": []}, {"names": ["a"], "ids": [0, 1]}, ["a", "a"]])
+def test_a_classes_json_that_is_none(plain, tmp_path):
+    mask_tree(tmp_path)
+    (tmp_path / "classes.json").write_text(json.dumps(plain))
+    with pytest.raises(LabelError, match=r"classes.json: expected names, .* received"):
+        open_dataset(tmp_path)

@@ -2,8 +2,8 @@
 
 A matrix (d+1, d+1) is homogeneous and maps a point of the OUTPUT to the point of the source it shows, along the axes of S in their
 order (rows before columns). Points are measured in pixel edges: pixel i covers i..i+1 and its centre is i + 0.5, so a resize is a
-pure scaling and a flip is x -> W - x. An image is read bilinearly (by area where it shrinks more than twofold; up to there
-the two taps of a linear read still reach every source pixel), ids at the nearest pixel, the one that holds the same point.
+pure scaling and a flip is x -> W - x. An image is read bilinearly (by area where it shrinks by more than 1.5; up to there every
+source pixel still has at least half a tap), ids at the nearest pixel, the one that holds the same point.
 In a volume the depth axis must stay apart from the other two: every slice takes the same warp, then one pass resamples the depth.
 """
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["by_channels", "inside", "resizing", "warp_ids", "warp_image"]
+__all__ = ["blanked", "by_channels", "inside", "resizing", "warp_ids", "warp_image"]
 
 Size = tuple[int, ...]
+LINEAR = 1.5
+"""Up to this step, in source pixels, bilinear reading is kept: between two samples a step s apart a pixel weighs at least 2 - s."""
 
 
 def resizing(source: Size, size: Size) -> NDArray[np.float64]:
@@ -83,6 +85,17 @@ def warp_ids(ids: NDArray[Any], matrix: NDArray[np.float64], size: Size, *, outs
     return np.stack([_nearest_plane(layer, matrix, size, 0 if level else outside) for level, layer in enumerate(ids)])
 
 
+def blanked(image: NDArray[Any], within: NDArray[np.bool_]) -> NDArray[Any]:
+    """An image (*S, C) with 0 wherever `within` (*S) is False.
+
+    >>> blanked(np.uint8([[[1], [2]]]), np.array([[True, False]])).ravel().tolist()
+    [1, 0]
+    """
+    flat = image.reshape(-1, *image.shape[-2:])  # (rows, W, C): cv2 knows no volumes
+    mask = within.reshape(flat.shape[:2]).view(np.uint8)
+    return by_channels(lambda part: cv2.copyTo(part, mask), flat).reshape(image.shape)  # 30 times as fast as a boolean index
+
+
 def inside(source: Size, matrix: NDArray[np.float64], size: Size) -> NDArray[np.bool_] | None:
     """(*size) whether the centre of each output pixel falls within the source; None where all do."""
     corners = np.stack(np.meshgrid(*([0.5, n - 0.5] for n in size), indexing="ij"), axis=-1).reshape(-1, len(size))
@@ -94,7 +107,7 @@ def inside(source: Size, matrix: NDArray[np.float64], size: Size) -> NDArray[np.
         _, hit = _nearest(depth[0], depth[1], source[0], size[0])
         flat = inside(source[1:], plane, size[1:])
         return hit[:, None, None] & (np.ones(size[1:], np.bool_) if flat is None else flat)
-    return _nearest_plane(np.ones(source, np.uint8), matrix, size, 0).view(np.bool_)
+    return _within(_points(matrix, size), source)
 
 
 # -- one plane ---------------------------------------------------------------------------------------------------------------------
@@ -116,16 +129,16 @@ def _warp_plane(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) ->
     if spans is None:
         warped = _affine(image, matrix, size)  # (*size, C)
         within = inside(image.shape[:2], matrix, size)
-        if within is not None:
-            warped[~within] = 0
-        return warped
+        return warped if within is None else blanked(warped, within)
     rows, cols = spans
     part = image[rows.low : rows.high, cols.low : cols.high]
     shown = rows.stop - rows.start, cols.stop - cols.start
     if 0 in shown:
         return np.zeros((*size, image.shape[-1]), image.dtype)
     part = _resize(part, shown)  # (*shown, C)
-    part = part[:: -1 if rows.mirrored else 1, :: -1 if cols.mirrored else 1]
+    if rows.mirrored or cols.mirrored:
+        way = -1 if rows.mirrored and cols.mirrored else int(cols.mirrored)
+        part = by_channels(lambda four: cv2.flip(four, way), part)  # numpy's reversed view takes 70 times as long to copy
     if shown == tuple(size):
         # the source itself is never handed out: later passes may write into the picture
         return part.copy() if np.may_share_memory(part, image) else np.ascontiguousarray(part)
@@ -139,13 +152,31 @@ def _nearest_plane(layer: NDArray[Any], matrix: NDArray[np.float64], size: Size,
     if not matrix[0, 1] and not matrix[1, 0]:
         rows, rows_hit = _nearest(matrix[0, 0], matrix[0, 2], layer.shape[0], size[0])
         cols, cols_hit = _nearest(matrix[1, 1], matrix[1, 2], layer.shape[1], size[1])
-        found = layer[rows][:, cols]  # twice as fast as one fancy index
+        found: NDArray[Any] = layer.take(rows, axis=0).take(cols, axis=1)  # several times as fast as indexing
         if not rows_hit.all():
             found[~rows_hit] = outside
         if not cols_hit.all():
             found[:, ~cols_hit] = outside
         return found
-    return _cv2_warp(layer, matrix, size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, outside)
+    # not by cv2.warpAffine: where it is to read the nearest pixel, its answer depends on the dtype
+    points = _points(matrix, size)
+    rows, cols = (p.astype(np.int32).clip(0, n - 1) for p, n in zip(points, layer.shape, strict=True))  # (*size)
+    found = layer.take(rows * layer.shape[1] + cols)
+    found[~_within(points, layer.shape)] = outside
+    return found
+
+
+def _points(matrix: NDArray[np.float64], size: Size) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(*size) rows and columns of the source under the centre of each output pixel."""
+    rows, cols = np.arange(size[0])[:, None] + 0.5, np.arange(size[1]) + 0.5
+    down, across = ((matrix[k, 0] * rows + matrix[k, 2]) + matrix[k, 1] * cols for k in range(2))
+    return down, across
+
+
+def _within(points: tuple[NDArray[np.float64], NDArray[np.float64]], source: Size) -> NDArray[np.bool_]:
+    """(*size) whether each point lies in the source."""
+    down, across = points
+    return (down >= 0) & (down < source[0]) & (across >= 0) & (across < source[1])
 
 
 def _nearest(scale: float, shift: float, source: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -187,34 +218,24 @@ def _affine(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) -> NDA
     part = image[low[0] : high[0], low[1] : high[1]]
     moved = matrix.copy()
     moved[:2, 2] -= low
-    if steps.max() > 2:
+    if steps.max() > LINEAR:
         fewer = np.maximum(np.rint((high - low) / np.maximum(steps, 1)), 1).astype(np.int64)
         moved = np.diag([*(fewer / (high - low)), 1.0]) @ moved
         part = _resize(part, (int(fewer[0]), int(fewer[1])))
-    return _cv2_warp(part, moved, size, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE, 0)
-
-
-def _cv2_warp(
-    array: NDArray[Any], matrix: NDArray[np.float64], size: Size, interpolation: int, border: int, outside: int
-) -> NDArray[Any]:
-    """(H, W[, C]) -> (*size[, C]) by cv2, whose points are (x, y) measured in pixel centres."""
-    centred = matrix[:2].copy()
-    centred[:, 2] += matrix[:2, :2].sum(axis=1) * 0.5 - 0.5
-    centred = centred[::-1][:, [1, 0, 2]]  # rows, columns -> x, y
-
-    def warp(part: NDArray[Any]) -> NDArray[Any]:
-        flags = interpolation | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(part, centred, size[::-1], flags=flags, borderMode=border, borderValue=(outside,) * 4)
-
-    return warp(array) if array.ndim == 2 else by_channels(warp, array)
+    centred = moved[:2].copy()  # cv2 measures points in pixel centres, as (x, y)
+    centred[:, 2] += moved[:2, :2].sum(axis=1) * 0.5 - 0.5
+    centred = centred[::-1][:, [1, 0, 2]]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # the edge repeats, so that a pixel whose centre is inside is not darkened by what lies beyond
+    return by_channels(lambda four: cv2.warpAffine(four, centred, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE), part)
 
 
 def _resize(image: NDArray[Any], size: Size) -> NDArray[Any]:
-    """(H, W, C) -> (*size, C): by area along an axis that shrinks more than twofold, bilinear along the others."""
+    """(H, W, C) -> (*size, C): by area along an axis that shrinks much, bilinear along the others."""
     height, width = image.shape[:2]
     if (height, width) == tuple(size):
         return image
-    fewer = size[0] if height > 2 * size[0] else height, size[1] if width > 2 * size[1] else width
+    fewer = tuple(new if old > LINEAR * new else old for old, new in zip((height, width), size, strict=True))
 
     def resize(part: NDArray[Any]) -> NDArray[Any]:
         if fewer != (height, width):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class Compose:
         """The sample through all transforms; `donor` gives another sample to those that need one."""
         plan = Plan.of(sample)
         for transform in self.transforms:
-            if isinstance(transform, Transform):
+            if isinstance(transform, Planned):
                 plan = transform.draw(plan, rng)
             else:
                 sample = transform(plan.render(sample), rng, donor)

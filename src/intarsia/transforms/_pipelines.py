@@ -14,7 +14,7 @@ from intarsia.transforms.saturation import Saturation
 from intarsia.transforms.scale_and_crop import ScaleAndCrop
 
 if TYPE_CHECKING:
-    from intarsia.transforms._plan import Transform
+    from intarsia.transforms._plan import Planned
 
 __all__ = ["evaluation", "training"]
 
@@ -36,7 +36,7 @@ def training(
     >>> [type(step).__name__ for step in training((360, 480), colour=0.0).transforms]
     ['ScaleAndCrop', 'Flip']
     """
-    steps: list[Transform] = [ScaleAndCrop(size, scale, base)]
+    steps: list[Planned] = [ScaleAndCrop(size, scale, base)]
     if flip:
         steps.append(Flip(flip))
     if rotation:

@@ -9,7 +9,7 @@ import numpy as np
 
 from intarsia.core.errors import OptionError
 from intarsia.ops.colour import Curve, add_step, recolour, value_range
-from intarsia.ops.resampling import inside, warp_ids, warp_image
+from intarsia.ops.resampling import blanked, inside, warp_ids, warp_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Pass = Callable[[NDArray[Any], float, float], NDArray[Any]]
     """(image (*S, C), low, high) -> image of the same shape and dtype."""
 
-__all__ = ["Plan", "Transform"]
+__all__ = ["Plan", "Planned"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Plan:
             for extra in self.passes:
                 image = extra(image, low, high)
             if within is not None:
-                image[~within] = 0
+                image = blanked(image, within)
             sample = replace(sample, image=image)
         return sample
 
@@ -103,7 +103,7 @@ class Plan:
         return replace(sample, image=image, segments=segments, valid=valid, spacing=spacing, geo=None)
 
 
-class Transform:
+class Planned:
     """Draws its parameters into a Plan; alone it renders that plan at once, within a Compose the plan of all is rendered once."""
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:

@@ -11,7 +11,7 @@ import numpy as np
 
 from intarsia.ops.resampling import by_channels
 from intarsia.transforms._checks import check_probability, check_range
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ __all__ = ["Blur"]
 
 
 @dataclass(frozen=True)
-class Blur(Transform):
+class Blur(Planned):
     """Blurs rows and columns by a Gaussian, after all geometry and colour; a volume slice by slice.
 
     >>> from intarsia.core import Sample

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from intarsia.core.errors import OptionError
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["Brightness"]
 
 
 @dataclass(frozen=True)
-class Brightness(Transform):
+class Brightness(Planned):
     """Multiplies all values by a factor, black staying black.
 
     >>> import numpy as np

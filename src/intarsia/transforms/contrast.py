@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from intarsia.core.errors import OptionError
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["Contrast"]
 
 
 @dataclass(frozen=True)
-class Contrast(Transform):
+class Contrast(Planned):
     """Stretches the values about the middle of their range (`ops.colour.value_range`), so no pixel need be looked at first.
 
     >>> import numpy as np

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from intarsia.core.errors import OptionError
 from intarsia.transforms._checks import check_size
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import drawn_offset, window
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["Crop"]
 
 
 @dataclass(frozen=True)
-class Crop(Transform):
+class Crop(Planned):
     """A window of `size`, at random or in the centre; along an axis where the picture is smaller, void lies around it.
 
     >>> import numpy as np

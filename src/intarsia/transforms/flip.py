@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 __all__ = ["Flip"]
 
 
 @dataclass(frozen=True)
-class Flip(Transform):
+class Flip(Planned):
     """Mirrors the picture along each axis with a probability of its own.
 
     >>> from intarsia.core import Sample

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.transforms._checks import check_probability, check_range
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 __all__ = ["Gamma"]
 
 
 @dataclass(frozen=True)
-class Gamma(Transform):
+class Gamma(Planned):
     """Raises the values, scaled to 0..1, to a power drawn log-uniformly from `power`; below 1 is brighter.
 
     >>> from intarsia.core import Sample

@@ -11,7 +11,7 @@ import numpy as np
 from intarsia.core.errors import OptionError
 from intarsia.ops.colour import rounded
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ __all__ = ["Noise"]
 
 
 @dataclass(frozen=True)
-class Noise(Transform):
+class Noise(Planned):
     """Adds independent Gaussian noise to every value, after all geometry and colour.
 
     >>> from intarsia.core import Sample

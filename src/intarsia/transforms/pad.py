@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from intarsia.core.errors import OptionError
 from intarsia.transforms._checks import check_size
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import window
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["Pad"]
 
 
 @dataclass(frozen=True)
-class Pad(Transform):
+class Pad(Planned):
     """Adds void at the far end of each axis until it is at least `least` long and divides by `multiple`.
 
     >>> import numpy as np

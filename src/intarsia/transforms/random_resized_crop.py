@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.transforms._checks import check_range, check_size
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import drawn_offset, window
 
 __all__ = ["RandomResizedCrop"]
 
 
 @dataclass(frozen=True)
-class RandomResizedCrop(Transform):
+class RandomResizedCrop(Planned):
     """A window of random share and proportions, resized to `size`. It never leaves the picture.
 
     >>> from intarsia.core import Sample

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from intarsia.ops.resampling import resizing
 from intarsia.transforms._checks import check_size
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ __all__ = ["Resize"]
 
 
 @dataclass(frozen=True)
-class Resize(Transform):
+class Resize(Planned):
     """The whole picture at `size`, whatever that does to its proportions.
 
     >>> import numpy as np

@@ -8,14 +8,14 @@ import numpy as np
 
 from intarsia.core.errors import OptionError
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import about_centre
 
 __all__ = ["Rotation"]
 
 
 @dataclass(frozen=True)
-class Rotation(Transform):
+class Rotation(Planned):
     """Turns the picture by an angle drawn uniformly from -degrees..degrees, its size kept; a volume is turned slice by slice.
 
     >>> from intarsia.core import Sample

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from intarsia.core.errors import OptionError
 from intarsia.ops.colour import greying
 from intarsia.transforms._checks import check_probability
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ __all__ = ["Saturation"]
 
 
 @dataclass(frozen=True)
-class Saturation(Transform):
+class Saturation(Planned):
     """Moves each channel from or towards grey (`ops.colour.greying`); an image of one channel stays as it is.
 
     >>> import numpy as np

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.transforms._checks import check_range, check_size
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import drawn_offset, window
 
 __all__ = ["ScaleAndCrop"]
 
 
 @dataclass(frozen=True)
-class ScaleAndCrop(Transform):
+class ScaleAndCrop(Planned):
     """Scales the picture by a factor drawn log-uniformly from `scale` and cuts a random window of `size`.
 
     Where the scaled picture is smaller it lies anywhere within the window, void around it. The window is cut on whole pixels,

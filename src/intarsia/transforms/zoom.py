@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.transforms._checks import check_probability, check_range
-from intarsia.transforms._plan import Plan, Transform
+from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import about_centre
 
 __all__ = ["Zoom"]
 
 
 @dataclass(frozen=True)
-class Zoom(Transform):
+class Zoom(Planned):
     """Scales rows and columns about the centre by a factor drawn log-uniformly from `scale`, the picture's size kept: above 1 its
     edges are lost, below 1 void lies around it.
 

@@ -93,7 +93,7 @@ def test_weighted_sum_is_the_sum_of_its_parts() -> None:
     terms = WeightedSum({"cross_entropy": 0.5, "dice": 2.0}, class_weights=(1, 3))(output, TARGETS)
     assert list(terms) == ["cross_entropy", "dice"]
     torch.testing.assert_close(terms["cross_entropy"], 0.5 * CrossEntropy(class_weights=(1, 3))(output, TARGETS)["cross_entropy"])
-    torch.testing.assert_close(terms["dice"], Dice(weight=2)(output, TARGETS)["dice"])
+    torch.testing.assert_close(terms["dice"], 2 * Dice()(output, TARGETS)["dice"])
     assert terms["cross_entropy"] != 0.5 * CrossEntropy()(output, TARGETS)["cross_entropy"]
 
 

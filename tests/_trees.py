@@ -12,10 +12,10 @@ from intarsia.core import ClassSet, Sample, Segments
 from intarsia.data.images import write_image, write_labels
 
 CAMVID_32 = [
-    "Animal", "Archway", "Bicyclist", "Bridge", "Building", "Car", "CartLuggagePram", "Child", "Column_Pole", "Fence", "LaneMkgsDriv",
-    "LaneMkgsNonDriv", "Misc_Text", "MotorcycleScooter", "OtherMoving", "ParkingBlock", "Pedestrian", "Road", "RoadShoulder",
-    "Sidewalk", "SignSymbol", "Sky", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Tree", "Truck_Bus", "Tunnel",
-    "VegetationMisc", "Void", "Wall",
+    "Animal", "Archway", "Bicyclist", "Bridge", "Building", "Car", "CartLuggagePram", "Child", "Column_Pole", "Fence",
+    "LaneMkgsDriv", "LaneMkgsNonDriv", "Misc_Text", "MotorcycleScooter", "OtherMoving", "ParkingBlock", "Pedestrian",
+    "Road", "RoadShoulder", "Sidewalk", "SignSymbol", "Sky", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train",
+    "Tree", "Truck_Bus", "Tunnel", "VegetationMisc", "Void", "Wall",
 ]  # fmt: skip
 """The 32 names of the CamVid release, in the order of its ids: Tree is 26, Void 30."""
 

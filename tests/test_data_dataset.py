@@ -132,6 +132,11 @@ def test_a_larger_share_contains_a_smaller_one(count, a, b, seed):
     assert share_of(keys[::-1], a, seed) == share_of(keys, a, seed)
 
 
+def test_two_samples_of_one_key_are_refused():
+    with pytest.raises(PairingError, match=r"expected each key once, received \['s0'\]"):
+        Dataset.from_samples([sample(0), sample(0)], ROADS)
+
+
 def test_fraction_keeps_the_order_and_is_seeded():
     data = Dataset.from_samples([sample(seed) for seed in range(20)], ROADS)
     half = data.fraction(0.5)

@@ -103,7 +103,7 @@ def test_seeded_shares(tmp_path):
     data = open_dataset(tmp_path, val=0.2, test=0.1)
     parts = {split: data.split(split).keys for split in data.splits}
     assert {split: len(keys) for split, keys in parts.items()} == {"train": 14, "val": 4, "test": 2}
-    assert sorted(sum(parts.values(), [])) == sorted(names)
+    assert sorted(key for keys in parts.values() for key in keys) == sorted(names)
     assert parts["test"] == ["n08", "n19"]  # computed once: the same on every machine
     assert open_dataset(tmp_path, val=0.2, test=0.1).split("val").keys == parts["val"]
     assert open_dataset(tmp_path, val=0.2, test=0.1, seed=1).split("val").keys != parts["val"]

@@ -77,9 +77,9 @@ class Dataset(Sequence[Sample]):
         cls, samples: Iterable[Sample], classes: ClassSet, *, splits: Mapping[str, str] | None = None, name: str = "memory"
     ) -> Dataset:
         """A data set of samples in memory, with distinct keys; `splits` gives the split of each key, if any."""
-        by_key = {sample.key or str(number): sample for number, sample in enumerate(samples)}
-        records = [Record(key, split=(splits or {}).get(key, "")) for key in by_key]
-        return cls(records, classes, MemoryReader(by_key), name=name, cache_bytes=0)
+        named = [(sample.key or str(number), sample) for number, sample in enumerate(samples)]
+        records = [Record(key, split=(splits or {}).get(key, "")) for key, _ in named]
+        return cls(records, classes, MemoryReader(dict(named)), name=name, cache_bytes=0)
 
     # -- samples ---------------------------------------------------------------------------------------------------------------
 
@@ -160,7 +160,11 @@ class Dataset(Sequence[Sample]):
 
 
 def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:
-    """round(share * N) of the keys, at least one: those whose blake2b of seed and key comes first, on every machine."""
+    """round(share * N) of the keys, at least one: those whose blake2b of seed and key comes first, on every machine.
+
+    >>> sorted(share_of(["a", "b", "c", "d"], 0.5, seed=0))
+    ['c', 'd']
+    """
     if not 0 < share <= 1:
         raise OptionError("fraction", expected="above 0, at most 1", received=share)
     ranked = sorted(keys, key=lambda key: blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest())

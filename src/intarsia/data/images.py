@@ -111,6 +111,11 @@ def write_labels(path: str | os.PathLike[str], labels: NDArray[Any]) -> None:
     """Write ids (H, W), or (D, H, W) as `.npy`, whole or not at all: 8 bit where they fit, else 16 (32 in `.npy`).
 
     Raises CannotHold for ids that the file has no room for and for lossy kinds.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_labels(f"{folder}/a.png", np.array([[0, 300]]))
+    ...     read_labels(f"{folder}/a.png")
+    array([[  0, 300]], dtype=uint16)
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -23,6 +23,14 @@ class LabelCache:
 
     When `budget` bytes are full nothing more is added: in shuffled epochs, throwing the oldest out would throw out what comes next.
     A label that is smaller as pixels than as runs is kept as pixels. Pickling keeps the budget and drops what is held.
+
+    >>> from intarsia.core.segments import Segments
+    >>> cache = LabelCache(1000)
+    >>> for _ in range(2):
+    ...     found = cache.get("a", lambda: print("read") or Segments.empty((20, 20)))
+    read
+    >>> cache.used
+    5
     """
 
     def __init__(self, budget: int) -> None:

@@ -78,12 +78,8 @@ class MaskFolder:
         if all(place[2] is None for place in found) and masks is not None:
             raise DatasetNotFound(str(path), expected=f"a mask folder {masks}/", received="none")
         records = [record for split, pictures, labels in found for record in folders.pair(pictures, labels, rule, split)]
-        records = folders.split_by_share(
-            folders.split_by_lists(path, folders.found_images(path, folders.unique_keys(records), "its image folders")),
-            val,
-            test,
-            seed,
-        )
+        records = folders.found_images(path, folders.unique_keys(records), "its image folders")
+        records = folders.split_by_share(folders.split_by_lists(path, records), val, test, seed)
         coding, reader = _meaning(path, classes, void, objects, by_colour)
         return Dataset(
             records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder", cache_bytes=cache_bytes

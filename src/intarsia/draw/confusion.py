@@ -42,7 +42,7 @@ def confusion_picture(matrix: NDArray[Any], classes: ClassSet) -> NDArray[np.uin
     figure = blank(side, side)
     axes = figure.subplots()
     drawn = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    drawn.cmap.set_bad("#eeeeee")
+    axes.set_facecolor("#eeeeee")  # seen where a share is nan
     step = -(-len(columns) // NAMED)
     size = 9 if len(columns) <= 30 else 7
     axes.set_xticks(range(0, len(columns), step), [names[column] for column in columns[::step]], rotation=90, fontsize=size)
@@ -58,5 +58,5 @@ def confusion_picture(matrix: NDArray[Any], classes: ClassSet) -> NDArray[np.uin
                 text = f"{value * 100:.0f}" if value >= 0.0095 else "<1"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if value > 0.55 else "#333333")
     else:
-        figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+        figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, format=lambda value, _: f"{value * 100:.0f}")
     return rendered(figure)

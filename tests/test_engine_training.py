@@ -15,8 +15,8 @@ import torch
 import intarsia
 from intarsia.core import Sample, Segments
 from intarsia.data.dataset import Dataset
-from intarsia.data.scenes import CLASSES, scene
 from intarsia.engine.checkpoint import read_tensors
+from intarsia.engine.demo import write_scenes
 from intarsia.engine.devices import accelerator_for
 from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import set_rate
@@ -35,11 +35,7 @@ TINY = {
 
 
 def folder_of_scenes(path: Path, train: int = 12, val: int = 4) -> Path:
-    from intarsia.data.formats.mask_folder import MaskFolder
-
-    samples = [scene(0, index, (32, 40)) for index in range(train + val)]
-    splits = {sample.key: "train" if index < train else "val" for index, sample in enumerate(samples)}
-    MaskFolder().write(Dataset.from_samples(samples, CLASSES, splits=splits), path)
+    write_scenes(path, train + val, size=(32, 40), val=val / (train + val), test=0)
     return path
 
 
@@ -152,7 +148,7 @@ def test_accumulation_equals_one_large_batch_also_where_void_differs(void_data):
 
 
 def test_clipping_bounds_the_step(void_data):
-    free, clipped = (weights_after(void_data, steps=1, batch_size=8, momentum=0.0, clip_norm=norm) for norm in (0.0, 0.01))
+    free, clipped = (weights_after(void_data, steps=1, batch_size=8, momentum=0.0, weight_decay=0.0, clip_norm=norm) for norm in (0.0, 0.01))
     torch.manual_seed(0)
     start = weights_after(void_data, steps=0, batch_size=8)
     assert (clipped - start).norm() < 0.0011 < (free - start).norm()

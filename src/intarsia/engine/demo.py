@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from intarsia.core.errors import OptionError
+from intarsia.data.dataset import Dataset
 from intarsia.data.formats.mask_folder import MaskFolder
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
@@ -16,13 +18,14 @@ from intarsia.engine.options import TrainOptions
 from intarsia.engine.results import evaluate_and_draw
 from intarsia.engine.run import new_run
 from intarsia.engine.training import train_and_draw
+from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from intarsia.engine.run import Run
 
-__all__ = ["run_demo"]
+__all__ = ["run_demo", "write_scenes"]
 
 SCENES = 340
 """Of which 240 train, 40 validate and 60 test."""
@@ -36,19 +39,25 @@ RECIPE = TrainOptions(
 )
 
 
+def write_scenes(folder: Path, count: int, *, seed: int = 0, size: tuple[int, int] = (120, 160), val: float, test: float) -> None:
+    """Synthetic scenes, their objects merged by class, as images and masks in `folder`."""
+    drawn = scenes(count, seed=seed, size=size, val=val, test=test)
+    merged = [replace(sample, segments=trained_segments(sample.segments, drawn.classes, "classes")) for sample in drawn if sample.segments]
+    splits = {record.key: record.split for record in drawn.records}
+    MaskFolder.write(Dataset.from_samples(merged, drawn.classes, splits=splits, name="scenes"), folder)
+
+
 def run_demo(out: Path, *, epochs: int | None = None, quiet: bool = False) -> Run:
     """Draws scenes to `out`/scenes, looks at them, trains a small U-Net on them in `out`/run, evaluates it on the test split, and
     says where to look. An older demo in `out` is an error, so that nothing is overwritten.
     """
-    from dataclasses import replace
-
     say = Console(quiet=quiet).print
     if (out / "run").exists():
         raise OptionError(
             "--out", expected="a folder without an earlier demo", received=str(out), hint="Remove it or name another."
         )
     say(f"1/4 drawing {SCENES} synthetic street scenes to {out / 'scenes'}")
-    MaskFolder().write(scenes(SCENES, seed=0, val=40 / SCENES, test=60 / SCENES), out / "scenes")
+    write_scenes(out / "scenes", SCENES, val=40 / SCENES, test=60 / SCENES)
     data = open_dataset(out / "scenes")
     look_at(data.split("train"), out / "look.png")
     say(f"    look at them: {out / 'look.png'}, and as augmented: {out / 'look_batch.png'}")

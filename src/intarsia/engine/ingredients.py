@@ -62,9 +62,8 @@ class Ingredients:
 
     def batches(self, order: TrainingOrder, *, half: bool = False) -> Iterator[Batch]:
         """Batches on the device, augmented as the options say, at full or half size."""
-        size = tuple(max(1, extent // 2) for extent in self.recipe.size) if half else self.recipe.size
-        transform = pipeline(size, self.options)
         classes, options = self.recipe.classes, self.options
+        transform = pipeline(self.recipe.size, options, shrink=2 if half else 1)
         examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.trained, options.seed)
         cuda = self.accelerator.device.type == "cuda"
         workers = worker_count(options.workers, cuda=cuda)

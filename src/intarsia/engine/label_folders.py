@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intarsia.core.errors import DatasetNotFound, LabelError, PairingError
-from intarsia.data.class_files import find_class_file, read_classes
+from intarsia.core.errors import DatasetNotFound, PairingError
+from intarsia.data.class_files import coding_near
 from intarsia.data.images import LABEL_SUFFIXES, read_labels
 from intarsia.metrics.semantic import Semantic
 
@@ -28,7 +28,7 @@ def evaluate_label_folders(
     for stem, file in truths.items():
         if stem not in answers:
             raise PairingError(str(file), expected=f"a prediction {stem}.png in {prediction}", received="none")
-    coding = read_classes(classes or _class_file_above(truth)).with_void(None)
+    coding = coding_near(truth, classes)
     metric = Semantic(coding.classes)
     for stem, file in truths.items():
         if each is not None:
@@ -38,19 +38,6 @@ def evaluate_label_folders(
             raise PairingError(str(answers[stem]), expected=f"the size of {file}, {pair[0].size}", received=pair[1].size)
         metric.update(pair[0], pair[1], stem)
     return metric.compute()
-
-
-def _class_file_above(folder: Path) -> Path:
-    """The class file in a folder or in the nearest of the three above it."""
-    for place in (folder, *folder.resolve().parents[:3]):
-        if (found := find_class_file(place)) is not None:
-            return found
-    raise LabelError(
-        str(folder),
-        expected="a class file (codes.txt, classes.txt, classes.json) in or above it",
-        received="none",
-        hint="Name it with --classes.",
-    )
 
 
 def _label_files(folder: Path) -> dict[str, Path]:

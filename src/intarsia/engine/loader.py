@@ -6,7 +6,7 @@ What a worker does (`pictures.py`) is a pure function of seed, epoch and key, so
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -150,7 +150,7 @@ def batches(
     """Batches of `examples` in the given order, read ahead by `workers` processes (0: by this one)."""
     start: Callable[[int], None] | None = _quiet_worker if workers else None
     loader: DataLoader[Any] = DataLoader(
-        examples,  # type: ignore[arg-type] - indexed by tickets, as the order gives them
+        cast("Dataset[Sample]", examples),  # indexed by the tickets of `order`
         batch_sampler=order,
         collate_fn=Collate(len(examples.classes)),
         num_workers=workers,

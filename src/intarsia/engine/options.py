@@ -54,7 +54,9 @@ class TrainOptions:
     trained: Literal["classes", "all", "things"] = "classes"
     """Which segments are trained: merged by class, all one by one, or things only."""
     size: tuple[Count, Count] | None = None
-    """Height and width of the training pictures; left out, those of the first image."""
+    """Height and width that images are brought to, for training at scale 1 and for evaluation; left out, those of the first image."""
+    crop: tuple[Count, Count] | None = None
+    """Height and width of the piece the network is shown in training; left out, the whole size."""
     augment: bool = True
     """Random scale, crop, flip, rotation and colour; without, pictures are only resized."""
     scale: tuple[Annotated[float, Within(0, above=True)], Annotated[float, Within(0, above=True)]] = (0.5, 2.0)

@@ -35,11 +35,12 @@ def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, digest])
 
 
-def pipeline(size: tuple[int, ...], options: TrainOptions) -> Transform:
-    """The augmentation the options name, ending at `size`."""
+def pipeline(size: tuple[int, ...], options: TrainOptions, *, shrink: int = 1) -> Transform:
+    """The augmentation that the options name: whole pictures of `size` at scale 1, cut to `options.crop`; all extents over `shrink`."""
+    whole, piece = (tuple(max(1, extent // shrink) for extent in extents) for extents in (size, options.crop or size))
     if not options.augment:
-        return evaluation(size)
-    return training(size, scale=options.scale, flip=options.flip, colour=options.colour, rotation=options.rotation)
+        return evaluation(whole)
+    return training(piece, base=whole, scale=options.scale, flip=options.flip, colour=options.colour, rotation=options.rotation)
 
 
 @dataclass

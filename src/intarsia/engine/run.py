@@ -76,7 +76,7 @@ class Run:
 
     def open_data(self) -> Dataset:
         """The data it was trained on; DataError where it is gone or has changed since."""
-        data = open_dataset(self.facts["data"], format=self.facts["format"])
+        data = open_dataset(self.facts["data"], format=self.facts["format"], **self.facts["options"])
         if (found := data.fingerprint()) != self.facts["data_hash"]:
             raise DataError(
                 str(data.root),
@@ -111,7 +111,7 @@ def new_run(data: Dataset, options: TrainOptions) -> Run:
             number += 1
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / "config.toml") as draft:
-        draft.write_text(to_toml(options))
+        draft.write_text(to_toml(options), encoding="utf-8")
     write_json(folder / "run.json", _facts(data))
     return Run(folder)
 
@@ -127,6 +127,7 @@ def _facts(data: Dataset) -> dict[str, Any]:
     return {
         "data": str(data.root),
         "format": data.format,
+        "options": data.options,
         "data_hash": data.fingerprint(),
         "command": " ".join(sys.argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

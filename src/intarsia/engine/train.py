@@ -100,7 +100,7 @@ def train(
     progress = Progress()
     if run.state.exists():
         progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler)
-    for callback in callbacks:
+    for callback in callbacks if main else ():  # trackers begin anew, so that none holds an epoch twice
         for row in progress.rows:
             callback(row)
 
@@ -115,7 +115,7 @@ def train(
                 continue
             stream = parts.batches(parts.order(todo, progress.step), half=half)
             for epoch in todo:
-                bar.start_epoch(epoch)
+                bar.start_epoch(epoch, progress.step)
                 parts.network.train()
                 while progress.step < steps:
                     done = (epoch * steps + progress.step) / (options.epochs * steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +32,12 @@ def dense_loss(output: Output, targets: Targets, loss: Callable[[Tensor, Tensor]
     for aux in output.aux:
         total = total + AUX_WEIGHT * dense_loss(aux, targets, loss)
     return total
+
+
+def at_label_size(output: Dense, targets: Targets) -> Dense:
+    """The output with its logits at the size of the labels, so that several losses share one up-sampling."""
+    aux = tuple(at_label_size(one, targets) for one in output.aux)
+    return replace(output, logits=_upsampled(output, targets.ids.shape[2:]), aux=aux)
 
 
 def known_labels(labels: Tensor, channels: int) -> Tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find
 from intarsia.core.errors import OptionError
+from intarsia.core.output import Dense
+from intarsia.losses._dense import at_label_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,8 @@ class WeightedSum:
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """Every weighted term under its name; what is trained is their sum."""
+        if isinstance(output, Dense):
+            output = at_label_size(output, targets)
         return {name: value for loss in self.losses for name, value in loss(output, targets).items()}
 
     def __repr__(self) -> str:

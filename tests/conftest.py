@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says more about what else the machine does than about the code.
+settings.register_profile("intarsia", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("intarsia")
 
 NOT_RUN = pytest.StashKey[int]()
 

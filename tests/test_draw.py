@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,8 +16,6 @@ from intarsia.data.images import read_labels
 from intarsia.data.scenes import CLASSES, scene
 from intarsia.draw.as_rgb import as_rgb
 from intarsia.draw.comparison import comparison, error_map
-from intarsia.draw.confusion import confusion_picture
-from intarsia.draw.curves import curves, lr_curve
 from intarsia.draw.label_map import label_map
 from intarsia.draw.legend import legend
 from intarsia.draw.look import batch_sheet, look, sheet
@@ -274,76 +270,3 @@ def test_legend_names_every_class_within_its_width(count, width):
     assert not holds(legend(classes, [0], width=width), classes.colours[-1]) or count == 1
     with pytest.raises(OptionError, match=rf"present: expected class indices 0..{count - 1}, received \[{count}\]"):
         legend(classes, [count])
-
-
-# -- charts ------------------------------------------------------------------------------------------------------------------
-
-
-def test_curves_take_numbers_text_and_gaps():
-    rows = [{"epoch": epoch, "loss": 1 / epoch, "lr": 1e-3, "seconds": 2.0} for epoch in range(1, 6)]
-    rows[3] |= {"val_mean_iou": 0.5, "val_pixel_accuracy": float("nan")}
-    text = [
-        {name: str(value) for name, value in row.items()} | ({} if "val_mean_iou" in row else {"val_mean_iou": ""}) for row in rows
-    ]
-    assert np.array_equal(curves(rows), curves(text))
-    assert curves(rows).shape[1] > curves([{"loss": 2.0}]).shape[1]  # three panels, one panel
-    assert curves([]).ndim == 3
-
-
-def test_curves_show_what_changes():
-    falling = [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
-    rising = [{"epoch": epoch, "loss": float(epoch)} for epoch in (1, 2, 3)]
-    assert not np.array_equal(curves(falling), curves(rising))
-
-
-def test_lr_curve_marks_the_suggestions_and_stands_infinity():
-    rates, losses = np.logspace(-5, 0, 50), np.r_[np.linspace(2, 1, 40), np.full(9, 1e9), np.inf]
-    bare, marked = lr_curve(rates, losses), lr_curve(rates, losses, {"valley": 1e-3})
-    assert bare.shape == marked.shape
-    assert not np.array_equal(bare, marked)
-    assert (bare < 250).any(axis=-1)[100:300].sum() > 500  # the curve is within sight
-
-
-def test_confusion_takes_the_matrix_with_nothing_and_void():
-    square = np.array([[90, 10], [0, 0]])
-    wide = np.zeros((3, 4), int)
-    wide[:2, :2] = square
-    assert np.array_equal(confusion_picture(square, STREET), confusion_picture(wide, STREET))  # empty ones are left out
-    wide[2, 0] = 5
-    assert not np.array_equal(confusion_picture(square, STREET), confusion_picture(wide, STREET))
-    assert np.array_equal(confusion_picture(square, STREET), confusion_picture(square * 10, STREET))  # shares, not pixels
-    with pytest.raises(InvalidNoun, match=r"confusion matrix: expected shape \(2, 2\) or \(3, 4\), received \(3, 2\)"):
-        confusion_picture(np.zeros((3, 2)), STREET)
-
-
-# -- files -------------------------------------------------------------------------------------------------------------------
-
-
-def test_save_names_the_kinds_it_knows(tmp_path):
-    with pytest.raises(OptionError, match=r"picture.bmp: expected a picture file: .png, .jpg, .*, received .bmp"):
-        save(WHITE, tmp_path / "picture.bmp")
-    with pytest.raises(OptionError, match=r"map.jpg: expected a lossless kind for label ids, received .jpg. Name it .png."):
-        save(label_map(Segments.empty((6, 6)), STREET), tmp_path / "map.jpg")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".PNG"])
-def test_save_writes_what_the_suffix_says(tmp_path, suffix):
-    path = save(WHITE, tmp_path / f"a{suffix}")
-    with Image.open(path) as picture:
-        assert np.abs(np.asarray(picture).astype(int) - 200).max() <= 2
-
-
-def test_an_older_picture_stays_when_writing_fails(tmp_path, monkeypatch):
-    path = save(WHITE, tmp_path / "a.png")
-    before = path.read_bytes()
-
-    def full(self, file, *args, **options):
-        os.write(os.open(file, os.O_WRONLY), b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        save(WHITE // 2, path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]

@@ -8,13 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import intarsia
-from intarsia.core import Sample, Segments
-from intarsia.data.dataset import Dataset
+from intarsia.core.errors import DataError, IntarsiaError
 from intarsia.engine.checkpoint import read_tensors
 from intarsia.engine.demo import write_scenes
 from intarsia.engine.devices import accelerator_for
@@ -22,8 +20,8 @@ from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import set_rate
 from intarsia.engine.options import TrainOptions
 from intarsia.engine.train import accumulated_step, averaged
+from two_processes import uneven_data
 
-HERE = Path(__file__).parent
 TINY = {
     "model": "unet",
     "model_args": {"widths": (4, 8), "dropout": 0.1},
@@ -103,22 +101,13 @@ def test_changed_data_is_not_resumed(tmp_path):
     data = folder_of_scenes(tmp_path / "data")
     run = intarsia.train(data, out=str(tmp_path / "run"), epochs=1, quiet=True, **TINY)
     next(data.rglob("images/train/*.png")).unlink()
-    with pytest.raises(intarsia.core.errors.DataError, match=r"received hash|expected"):
+    with pytest.raises(DataError, match=r"received hash|expected"):
         intarsia.resume(run, quiet=True)
 
 
 @pytest.fixture
 def void_data():
-    """Images whose shares of void differ: where a mean over pixels depends on how the pixels are grouped."""
-    rng = np.random.default_rng(0)
-    samples = []
-    for index in range(8):
-        labels = rng.integers(0, 3, (12, 12))
-        labels[: index + 1] = -1
-        samples.append(Sample(rng.integers(0, 256, (12, 12, 3), np.uint8), Segments.from_semantic(labels, 3), str(index)))
-    from intarsia.core import ClassSet
-
-    return Dataset.from_samples(samples, ClassSet(("a", "b", "c")), splits={str(index): "train" for index in range(8)})
+    return uneven_data(8)
 
 
 def weights_after(data, steps=3, **changes):
@@ -148,8 +137,9 @@ def test_accumulation_equals_one_large_batch_also_where_void_differs(void_data):
 
 
 def test_clipping_bounds_the_step(void_data):
-    free, clipped = (weights_after(void_data, steps=1, batch_size=8, momentum=0.0, weight_decay=0.0, clip_norm=norm) for norm in (0.0, 0.01))
-    torch.manual_seed(0)
+    free, clipped = (
+        weights_after(void_data, steps=1, batch_size=8, momentum=0.0, weight_decay=0.0, clip_norm=norm) for norm in (0.0, 0.01)
+    )
     start = weights_after(void_data, steps=0, batch_size=8)
     assert (clipped - start).norm() < 0.0011 < (free - start).norm()
 
@@ -178,7 +168,7 @@ def test_early_stop_ends_and_keeps_the_best(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(tmp_path):
-    with pytest.raises(intarsia.core.errors.IntarsiaError, match="expected a finite loss, received nan. Lower --lr"):
+    with pytest.raises(IntarsiaError, match=r"expected a finite loss, received (nan|inf)\. Lower --lr"):
         intarsia.train(
             folder_of_scenes(tmp_path / "data"),
             out=str(tmp_path / "run"),

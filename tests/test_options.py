@@ -116,7 +116,7 @@ def test_toml_of_the_defaults_is_short_and_flat():
     text = to_toml(TrainOptions())
     assert "encoder" not in text.split("[")[0].replace("encoder_lr_factor", "")
     assert text.endswith("[model_args]\n\n[loss]\ncross_entropy = 1.0\ndice = 1.0\n")
-    assert "scale = [0.5, 2.0]\n" in text
+    assert "scale = [0.75, 2.0]\n" in text
 
 
 def test_an_unknown_key_gets_the_nearest(tmp_path):

@@ -11,15 +11,55 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from intarsia.api import *  # noqa: F403
+    from intarsia.api import (
+        ClassSet,
+        Dataset,
+        Run,
+        Sample,
+        Segments,
+        TrainOptions,
+        demo,
+        evaluate,
+        evaluate_folders,
+        list_models,
+        load,
+        look,
+        lr_find,
+        open_dataset,
+        open_image,
+        open_mask,
+        predict,
+        reproduce,
+        resume,
+        scenes,
+        train,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "demo", "evaluate", "evaluate_folders", "list_models", "load", "look",
+    "ClassSet",
+    "Dataset",
+    "Run",
+    "Sample",
+    "Segments",
+    "TrainOptions",
+    "demo",
+    "evaluate",
+    "evaluate_folders",
+    "list_models",
+    "load",
+    "look",
     "lr_find",
-    "open_dataset", "open_image", "open_mask", "predict", "reproduce", "resume", "scenes", "train",
-]  # fmt: skip
+    "open_dataset",
+    "open_image",
+    "open_mask",
+    "predict",
+    "reproduce",
+    "resume",
+    "scenes",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

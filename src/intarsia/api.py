@@ -24,10 +24,28 @@ if TYPE_CHECKING:
     from intarsia.engine.network import Model
 
 __all__ = [
-    "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "demo", "evaluate", "evaluate_folders", "list_models", "load", "look",
+    "ClassSet",
+    "Dataset",
+    "Run",
+    "Sample",
+    "Segments",
+    "TrainOptions",
+    "demo",
+    "evaluate",
+    "evaluate_folders",
+    "list_models",
+    "load",
+    "look",
     "lr_find",
-    "open_dataset", "open_image", "open_mask", "predict", "reproduce", "resume", "scenes", "train",
-]  # fmt: skip
+    "open_dataset",
+    "open_image",
+    "open_mask",
+    "predict",
+    "reproduce",
+    "resume",
+    "scenes",
+    "train",
+]
 
 Data = Dataset | str | Path
 
@@ -38,7 +56,7 @@ def open_image(path: str | Path) -> NDArray[Any]:
 
 
 def open_mask(path: str | Path, classes: ClassSet | Sequence[str] | None = None, *, image: str | Path | None = None) -> Sample:
-    """A label file, by itself or over its image, to be looked at: `open_mask("a.png").show()`. Without `classes` the ids are the names."""
+    """A label file, by itself or over its image: `open_mask("a.png").show()`. Without `classes` the ids are the names."""
     from intarsia.engine.looking import sample_of_ids
 
     names = classes if classes is None or isinstance(classes, ClassSet) else ClassSet(tuple(classes))
@@ -81,7 +99,7 @@ def train(
 
 
 def resume(run: str | Path | Run, *, quiet: bool = False) -> Run:
-    """Goes on with a run that was killed, with the options it was started with; a finished one is returned as it is."""
+    """Goes on with a run that was killed, with its own options; a finished one is returned as it is."""
     from intarsia.engine.training import train_and_draw
 
     run = run if isinstance(run, Run) else Run(Path(run))
@@ -89,7 +107,7 @@ def resume(run: str | Path | Run, *, quiet: bool = False) -> Run:
 
 
 def reproduce(run: str | Path | Run, *, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
-    """Runs a training again, with its own options on its own data, and tells the difference in data, versions, scores and weights."""
+    """Runs a training again, its options on its data, and tells the difference in versions, scores and weights."""
     from intarsia.engine.reproduce import reproduce_run
 
     run = run if isinstance(run, Run) else Run(Path(run))

@@ -19,7 +19,8 @@ __all__ = ["whole_file", "write_json"]
 def whole_file(path: Path) -> Iterator[Path]:
     """A neighbouring path to write to; it takes the name `path` only when the block ends well, and is gone if it does not.
 
-    A kill or a full disk leaves an older file of that name untouched. The draft keeps the suffix, which picks the codec in many libraries.
+    A kill or a full disk leaves an older file of that name untouched. The draft keeps the suffix, by which many libraries pick the
+    codec.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix, delete=False) as handle:

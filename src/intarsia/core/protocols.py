@@ -52,6 +52,7 @@ class Predictor(Protocol):
 
 
 class Transform(Protocol):
-    """One sample to another; `donor` gives a further sample of the same data (copy-paste). Pure but for `rng`; travels to workers."""
+    """One sample to another, pure but for `rng`; travels to workers."""
 
-    def __call__(self, sample: Sample, rng: np.random.Generator, donor: Callable[[], Sample] | None = None, /) -> Sample: ...
+    def __call__(self, sample: Sample, rng: np.random.Generator, donor: Callable[[], Sample] | None = None, /) -> Sample:
+        """The sample transformed; `donor` gives a further sample of the same data (copy-paste)."""

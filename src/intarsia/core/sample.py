@@ -66,7 +66,7 @@ class Sample:
                 f"Sample {self.key!r} stats", expected=f"shape ({self.image.shape[-1]}, 2)", received=self.stats.shape
             )
 
-    # -- looking: drawing lies further out than this file may import, so it is asked for by name ------------------------------------
+    # -- looking: drawing lies further out than this file may import, so it is asked for by name ----------------------------
 
     def picture(self) -> NDArray[np.uint8]:
         """(H, W, 3) image, label, overlay, raw ids, and class names with their share of pixels, side by side."""

@@ -15,7 +15,7 @@ __all__ = ["class_weights", "pixel_counts"]
 
 
 def pixel_counts(data: Dataset, num_classes: int, *, at_most: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) the pixels of each class, and (C,) the pixels of the images in which it occurs, over up to `at_most` evenly spaced images."""
+    """(C,) the pixels of each class, and (C,) those of the images it occurs in, over up to `at_most` evenly spaced images."""
     counts, homes = np.zeros(num_classes), np.zeros(num_classes)
     for index in np.unique(np.linspace(0, len(data) - 1, min(len(data), at_most)).astype(int)):
         segments = data.segments(int(index))

@@ -42,7 +42,9 @@ RECIPE = TrainOptions(
 def write_scenes(folder: Path, count: int, *, seed: int = 0, size: tuple[int, int] = (120, 160), val: float, test: float) -> None:
     """Synthetic scenes, their objects merged by class, as images and masks in `folder`."""
     drawn = scenes(count, seed=seed, size=size, val=val, test=test)
-    merged = [replace(sample, segments=trained_segments(sample.segments, drawn.classes, "classes")) for sample in drawn if sample.segments]
+    merged = [
+        replace(sample, segments=trained_segments(sample.segments, drawn.classes, "classes")) for sample in drawn if sample.segments
+    ]
     splits = {record.key: record.split for record in drawn.records}
     MaskFolder.write(Dataset.from_samples(merged, drawn.classes, splits=splits, name="scenes"), folder)
 

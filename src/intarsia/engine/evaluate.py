@@ -39,8 +39,8 @@ def evaluate_network(
 ) -> Any:
     """The metric of the recipe's task over `data`, accumulated but not yet computed; truth and prediction meet at file size.
 
-    Classes are matched by name: `classes` are the data's. Over several processes each takes its share of the images, none twice, and
-    all get the whole: the counts are those of one process. `each(key, truth, prediction)` is called for every image of this process.
+    Classes are matched by name: `classes` are the data's. Over several processes each takes its share of the images, none twice,
+    and all get the whole: the counts are those of one process. `each(key, truth, prediction)` is called for the images of this one.
     """
     rank = PartialState()
     same_classes = classes.names == recipe.classes.names

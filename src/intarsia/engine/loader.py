@@ -1,6 +1,6 @@
 """From samples to batches: the door into torch.
 
-What a worker does (`pictures.py`) is a pure function of seed, epoch and key, so neither their number nor a resume changes a picture.
+What a worker does (`pictures.py`) is a pure function of seed, epoch and key: neither their number nor a resume moves a picture.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["Questions", "TrainingOrder", "batches", "collate", "questions"]
 class TrainingOrder(Sampler[list[Ticket]]):
     """Batches of tickets, a new seeded permutation each epoch, shared out among `ranks` processes.
 
-    One step of all ranks together takes the same samples as one process with a batch of `batch_size * accumulate * ranks` would. What is left over at the end
-    of an epoch is dropped (another part each epoch); a set smaller than one step is repeated to fill it.
+    One step of all ranks together takes the same samples as one process with a batch of `batch_size * accumulate * ranks` would.
+    What is left over at the end of an epoch is dropped (another part each epoch); a set smaller than one step is repeated.
     """
 
     count: int

@@ -41,8 +41,8 @@ class RangeTest:
         """The middle of the longest falling stretch: a rate that is safe to train with (fastai's `valley`).
 
         >>> test = RangeTest(np.logspace(-6, 0, 7), np.array([2.0, 2.0, 1.9, 1.5, 1.0, 0.9, 3.0]))
-        >>> test.valley
-        0.0001
+        >>> f"{test.valley:.0e}"
+        '1e-04'
         """
         losses = self.losses
         lengths = np.ones(len(losses), int)  # the longest falling subsequence that ends here

@@ -17,8 +17,8 @@ __all__ = ["make_optimiser", "parameter_groups", "set_rate"]
 
 
 def parameter_groups(network: nn.Module, options: TrainOptions) -> list[dict[str, Any]]:
-    """Encoder and rest, each with and without weight decay; vectors (biases, norms) do not decay. Every group carries the `factor` of
-    its learning rate; an encoder at factor 0 is frozen and left out.
+    """Encoder and rest, each with and without weight decay; vectors (biases, norms) do not decay. Every group carries the
+    `factor` of its learning rate; an encoder at factor 0 is frozen and left out.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():

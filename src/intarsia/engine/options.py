@@ -54,12 +54,12 @@ class TrainOptions:
     trained: Literal["classes", "all", "things"] = "classes"
     """Which segments are trained: merged by class, all one by one, or things only."""
     size: tuple[Count, Count] | None = None
-    """Height and width that images are brought to, for training at scale 1 and for evaluation; left out, those of the first image."""
+    """Height and width that images are brought to, in training at scale 1 and to evaluate; left out, the first image's."""
     crop: tuple[Count, Count] | None = None
     """Height and width of the piece the network is shown in training; left out, the whole size."""
     augment: bool = True
     """Random scale, crop, flip, rotation and colour; without, pictures are only resized."""
-    scale: tuple[Annotated[float, Within(0, above=True)], Annotated[float, Within(0, above=True)]] = (0.5, 2.0)
+    scale: tuple[Annotated[float, Within(0, above=True)], Annotated[float, Within(0, above=True)]] = (0.75, 2.0)
     """Smallest and largest random zoom before the crop."""
     flip: Share = 0.5
     """Probability of a left-right flip."""

@@ -36,7 +36,7 @@ def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
 
 
 def pipeline(size: tuple[int, ...], options: TrainOptions, *, shrink: int = 1) -> Transform:
-    """The augmentation that the options name: whole pictures of `size` at scale 1, cut to `options.crop`; all extents over `shrink`."""
+    """The augmentation that the options name: pictures of `size` at scale 1, cut to `options.crop`; extents over `shrink`."""
     whole, piece = (tuple(max(1, extent // shrink) for extent in extents) for extents in (size, options.crop or size))
     if not options.augment:
         return evaluation(whole)

@@ -42,17 +42,18 @@ def evaluate_and_draw(model: Model, data: Dataset, out: Path | None, *, split: s
         model.network, data, data.classes, model.recipe, precision=model.precision, batch_size=batch_size, workers=workers,
         each=note if out is not None else None,
     )  # fmt: skip
-    scores = metric.compute()
+    scores: Any = metric.compute()
     if out is None:
         return scores
     write_json(out / "scores.json", {"split": split, "images": len(data), **scores.to_dict()})
+    ranked = sorted(per_image, key=lambda key: per_image[key])
     with whole_file(out / "images.csv") as draft, draft.open("w", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["key", "mean_iou"])
-        writer.writerows(sorted(per_image.items(), key=lambda item: item[1]))
+        writer.writerows((key, per_image[key]) for key in ranked)
     save(confusion_picture(scores.confusion, data.classes), out / "confusion_matrix.png")
-    worst = sorted(per_image, key=lambda key: per_image[key])[:PICTURES]
-    spaced = [data.keys[int(index)] for index in np.linspace(0, len(data) - 1, min(PICTURES, len(data)))]
+    worst = ranked[:PICTURES]
+    spaced: list[str] = [data.keys[int(index)] for index in np.linspace(0, len(data) - 1, min(PICTURES, len(data)))]
     names = {key: f"{key}.png" for key in spaced} | {key: f"worst_{rank}_{key}.png" for rank, key in enumerate(worst, 1)}
     for key, name in names.items():
         sample = data[data.keys.index(key)]

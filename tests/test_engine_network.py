@@ -1,0 +1,154 @@
+"""Checkpoints, and a network as a predictor."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import intarsia
+from intarsia.core import ClassSet, Pixels
+from intarsia.core.errors import CheckpointError, DataError, OptionError
+from intarsia.data.dataset import Dataset
+from intarsia.data.scenes import CLASSES, scene
+from intarsia.engine.checkpoint import read_tensors, write_tensors
+from intarsia.engine.evaluate import evaluate_network
+from intarsia.engine.network import Model, Recipe, build_network
+from intarsia.metrics.semantic import Semantic
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    recipe = Recipe("unet", CLASSES, Pixels(), 3, (48, 64), {"widths": [4, 8]}, origin={"data": "scenes"})
+    return Model(build_network(recipe), recipe, device="cpu", precision="fp32")
+
+
+def test_saved_and_loaded_it_answers_the_same(model, tmp_path):
+    image = scene(0, 1, (48, 64)).image
+    folder = model.save_pretrained(tmp_path / "saved")
+    assert json.loads((folder / "config.json").read_text())["classes"]["names"] == list(CLASSES.names)
+    for source in (folder, folder / "model.safetensors", str(folder)):
+        again = intarsia.load(source, device="cpu", precision="fp32")
+        assert again.recipe == model.recipe
+        assert again(image) == model(image)
+
+
+@pytest.mark.parametrize("size", [(31, 57), (96, 128), (48, 64)])
+def test_the_answer_has_the_size_of_the_image_and_is_that_of_interpolate_and_argmax(model, size):
+    image = scene(0, 1, size).image
+    answer = model(image)
+    assert answer.size == size
+    if size == (48, 64):
+        with torch.inference_mode():
+            logits = model.network(torch.from_numpy(image)[None].movedim(-1, 1)).logits
+        expected = torch.nn.functional.interpolate(logits, size=size, mode="bilinear").argmax(1)[0].numpy()
+        assert np.array_equal(answer.semantic(len(CLASSES)), expected)
+
+
+def test_a_prediction_can_be_saved_counted_and_looked_at(model, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "photo.png").write_bytes(b"")
+    Image.fromarray(scene(0, 2, (48, 64)).image).save(tmp_path / "photo.png")
+    answer = model.predict(tmp_path / "photo.png")
+    assert answer.key == "photo"
+    label_map = Image.open(answer.save_label_map(tmp_path / "ids.png"))
+    assert label_map.mode == "P"
+    assert np.array_equal(np.array(label_map), answer.segments.semantic(len(CLASSES)))
+    assert sum(answer.pixels().values()) == 48 * 64
+    assert answer.count() == {name: 1 for name, pixels in answer.pixels().items() if pixels}
+    assert Image.open(answer.save(tmp_path / "seen.png")).width >= 64
+    assert answer.picture().shape[2] == 3
+
+
+def test_confidence_is_the_probability_of_the_answer(model):
+    image = scene(0, 3, (48, 64)).image
+    answer = model(image, confidence=True)
+    with torch.inference_mode():
+        expected = model.network(torch.from_numpy(image)[None].movedim(-1, 1)).logits.softmax(1).amax(1)[0].numpy()
+    assert np.allclose(answer.confidence, expected, atol=1e-3)
+
+
+def test_other_channels_are_refused(model):
+    with pytest.raises(OptionError, match=r"image: expected 3 channels, as in training, received shape \(8, 8, 1\)"):
+        model(np.zeros((8, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("none.safetensors", None, "expected a .safetensors checkpoint, a run folder"),
+        ("cut.safetensors", b"\x10\0\0\0\0\0\0\0{", "expected a whole .safetensors file"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(tmp_path, name, content, text):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=text) as caught:
+        intarsia.load(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_weights_without_our_header_say_how_to_use_them(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "encoder.safetensors")
+    with pytest.raises(CheckpointError, match="use --encoder NAME --weights FILE"):
+        intarsia.load(tmp_path / "encoder.safetensors")
+
+
+def test_weights_of_another_network_do_not_fit(model, tmp_path):
+    write_tensors(tmp_path / "x.safetensors", {"stray": torch.zeros(1)}, model.recipe.to_dict())
+    with pytest.raises(CheckpointError, match="expected the weights of 'unet' as its header describes it"):
+        intarsia.load(tmp_path / "x.safetensors")
+
+
+def test_tensors_and_header_come_back(tmp_path):
+    tensors = {"a": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last), "b": torch.tensor(7)}
+    write_tensors(tmp_path / "t.safetensors", tensors, {"note": [1, 2]})
+    back, header = read_tensors(tmp_path / "t.safetensors")
+    assert header == {"note": [1, 2]}
+    assert all(torch.equal(back[name], tensor) for name, tensor in tensors.items())
+
+
+def test_an_unknown_model_argument_names_the_nearest():
+    with pytest.raises(OptionError, match=r"received 'width'. Did you mean 'widths'"):
+        build_network(Recipe("unet", CLASSES, Pixels(), 3, (8, 8), {"width": [4, 8]}))
+
+
+def scenes_of(indices, classes=CLASSES):
+    samples = [scene(0, index, (48, 64)) for index in indices]
+    if classes is not CLASSES:
+        table = CLASSES.table_to(classes)
+        samples = [type(one)(one.image, one.segments.with_classes(table[one.segments.classes]), one.key) for one in samples]
+    return Dataset.from_samples(samples, classes)
+
+
+def test_evaluation_is_the_metric_over_single_predictions_whatever_the_batch(model):
+    data = scenes_of(range(5))
+    alone = Semantic(CLASSES)
+    for sample in data:
+        alone.update(sample.segments, model(sample.image), sample.key)
+    for batch_size in (1, 2, 5):
+        metric = evaluate_network(model.network, data, CLASSES, model.recipe, batch_size=batch_size)
+        assert np.array_equal(metric.compute(intervals=0).confusion, alone.compute(intervals=0).confusion)
+    assert not model.network.training
+
+
+def test_classes_are_matched_by_name_not_by_position(model):
+    shuffled = ClassSet(tuple(reversed(CLASSES.names)))
+    here = evaluate_network(model.network, scenes_of(range(2)), CLASSES, model.recipe).compute(intervals=0)
+    there = evaluate_network(model.network, scenes_of(range(2), shuffled), shuffled, model.recipe).compute(intervals=0)
+    assert there.to_dict()["iou"] == {name: here.to_dict()["iou"][name] for name in shuffled.names}
+
+
+def test_data_without_a_class_of_the_network_is_refused(model):
+    with pytest.raises(DataError, match=r"expected data with the classes of the network .* received none named \['sign'\]"):
+        evaluate_network(model.network, scenes_of(range(1)), ClassSet(CLASSES.names[:-1]), model.recipe)
+
+
+def test_every_model_of_the_catalogue_is_listed():
+    assert {row["name"] for row in intarsia.list_models()} >= {"unet"}
+    (unet,) = [row for row in intarsia.list_models() if row["name"] == "unet"]
+    assert unet["parameters"] == sum(parameter.numel() for parameter in intarsia.engine.network.find("models", "unet")(11).parameters())

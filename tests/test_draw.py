@@ -214,6 +214,15 @@ def test_comparison_shows_the_panels_in_order():
     assert holds(page[top + 180 :], STREET.colours[1])
 
 
+def test_what_is_predicted_where_truth_is_void_is_no_error():
+    labels = np.zeros((90, 160), int)
+    labels[:20] = -1
+    truth, elsewhere = Segments.from_semantic(labels, 2), Segments.from_semantic(np.where(labels < 0, 0, labels), 2)
+    right, answered = (comparison(WHITE[0, 0, 0] + np.zeros((90, 160, 1)), truth, guess, STREET) for guess in (truth, elsewhere))
+    error = slice(None), slice(10 + 3 * 328, 10 + 3 * 328 + 320)  # with its title, which names the share
+    assert np.array_equal(right[error][:214], answered[error][:214])
+
+
 def test_a_picture_larger_than_a_panel_keeps_its_colours_unmixed():
     labels = np.arange(2 * 2000).reshape(2, 2000) % 2
     page = comparison(np.zeros((2, 2000, 1), np.uint8), Segments.from_semantic(labels, 2), Segments.empty((2, 2000)), STREET)
@@ -233,7 +242,7 @@ def test_look_shows_image_label_overlay_and_ids():
     page = look(sample.image, sample.segments, CLASSES, title="scene_00003")
     assert page.shape[1] == 4 * 320 + 3 * 8 + 20
     for index in np.unique(sample.segments.classes):
-        assert holds(page, CLASSES.colours[index])
+        assert holds(page[10 + 28 + 24 + 240 :], CLASSES.colours[index])  # below the panels, with its share
     alone = look(sample.image, None, CLASSES)
     assert alone.shape[1] == 340
     both = sheet([sample, Sample(sample.image, None, "unlabelled")], CLASSES)

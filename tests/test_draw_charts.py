@@ -55,6 +55,8 @@ def test_confusion_takes_the_matrix_with_nothing_and_void():
     wide[2, 0] = 5
     assert not np.array_equal(confusion_picture(square, STREET), confusion_picture(wide, STREET))
     assert np.array_equal(confusion_picture(square, STREET), confusion_picture(square * 10, STREET))  # shares, not pixels
+    other = np.array([[90, 10], [3, 7]])
+    assert np.array_equal(confusion_picture(other, STREET), confusion_picture(other * [[1], [100]], STREET))  # of each true class
     with pytest.raises(InvalidNoun, match=r"confusion matrix: expected shape \(2, 2\) or \(3, 4\), received \(3, 2\)"):
         confusion_picture(np.zeros((3, 2)), STREET)
 

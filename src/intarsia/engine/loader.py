@@ -6,7 +6,7 @@ What a worker does (`pictures.py`) is a pure function of seed, epoch and key: ne
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from intarsia.core import Batch, Pixels, Sample, Segments, Targets
 from intarsia.engine.pictures import Examples, Ticket, random_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from intarsia.core.protocols import Transform
 
@@ -133,29 +133,28 @@ def questions(
 ) -> Iterator[tuple[Batch, list[Segments | None]]]:
     """Batches of images with their truths, in the order of `indices`, none twice and none left out."""
     order = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
-    return iter(
-        DataLoader(
-            asked,
-            batch_sampler=order,
-            collate_fn=collate_questions,
-            num_workers=workers,
-            worker_init_fn=_quiet_worker if workers else None,
-        )
-    )
+    return _loaded(asked, order, collate_questions, workers=workers)
 
 
-def batches(
-    examples: Examples, order: Sampler[list[Ticket]] | Sequence[list[Ticket]], *, workers: int = 0, pin_memory: bool = False
-) -> Iterator[Batch]:
+def batches(examples: Examples, order: Iterable[list[Ticket]], *, workers: int = 0, pin_memory: bool = False) -> Iterator[Batch]:
     """Batches of `examples` in the given order, read ahead by `workers` processes (0: by this one)."""
-    start: Callable[[int], None] | None = _quiet_worker if workers else None
+    return _loaded(examples, order, Collate(len(examples.classes)), workers=workers, pin_memory=pin_memory)
+
+
+def _loaded(
+    data: Any, order: Iterable[Any], together: Callable[[Any], Any], *, workers: int, pin_memory: bool = False
+) -> Iterator[Any]:
+    """torch's DataLoader with a generator of its own: by default each pass over one draws from torch's random state, and then a
+    resumed training, which makes one loader more, would drop out other units than one that was never killed.
+    """
     loader: DataLoader[Any] = DataLoader(
-        cast("Dataset[Sample]", examples),  # indexed by the tickets of `order`
-        batch_sampler=order,
-        collate_fn=Collate(len(examples.classes)),
+        data,
+        batch_sampler=order,  # type: ignore[arg-type]
+        collate_fn=together,
         num_workers=workers,
         pin_memory=pin_memory,
-        worker_init_fn=start,
+        worker_init_fn=_quiet_worker if workers else None,
+        generator=torch.Generator(),
     )
     return iter(loader)
 

@@ -151,4 +151,6 @@ def test_data_without_a_class_of_the_network_is_refused(model):
 def test_every_model_of_the_catalogue_is_listed():
     assert {row["name"] for row in intarsia.list_models()} >= {"unet"}
     (unet,) = [row for row in intarsia.list_models() if row["name"] == "unet"]
-    assert unet["parameters"] == sum(parameter.numel() for parameter in intarsia.engine.network.find("models", "unet")(11).parameters())
+    assert unet["parameters"] == sum(
+        parameter.numel() for parameter in intarsia.engine.network.find("models", "unet")(11).parameters()
+    )

@@ -149,7 +149,7 @@ def _loaded(
     """
     loader: DataLoader[Any] = DataLoader(
         data,
-        batch_sampler=order,  # type: ignore[arg-type]
+        batch_sampler=order,
         collate_fn=together,
         num_workers=workers,
         pin_memory=pin_memory,

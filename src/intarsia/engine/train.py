@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from intarsia.core.errors import IntarsiaError
@@ -23,7 +23,8 @@ from intarsia.engine.schedules import SCHEDULES, momentum_of_one_cycle
 from intarsia.engine.state import Progress, load_state, save_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -83,111 +84,129 @@ def train(
     options: TrainOptions,
     run: Run,
     *,
-    callbacks: tuple[Callable[[Mapping[str, float]], None], ...] = (),
+    callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
     quiet: bool = False,
 ) -> Run:
     """Trains into `run`, from its state where it has one, and returns it.
 
     The loop: learning rate, micro-batches, loss, step; after an epoch evaluation, best and last weights, state, callbacks.
+    Raises TrainingDiverged where the loss is no number.
     """
     accelerator = accelerator_for(options)
     main = accelerator.is_main_process
     parts = Ingredients(data, options, accelerator)
     val_data = data.split(options.val_split)
     ema = averaged(parts.bare, options.ema)
-    kept: nn.Module = ema.module if ema else parts.bare
+    kept: nn.Module = ema.module if ema else parts.bare  # the weights that are evaluated and given away
     modules = {"network": parts.bare, **({"ema": ema} if ema else {})}
-    progress = Progress()
-    if run.state.exists():
-        progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler)
-    for callback in callbacks if main else ():  # trackers begin anew, so that none holds an epoch twice
-        for row in progress.rows:
-            callback(row)
-
+    progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler) if run.state.exists() else Progress()
+    callbacks = callbacks if main else ()
+    for row in progress.rows:  # trackers begin anew, so that none holds an epoch twice
+        tell(callbacks, row)
     steps = parts.order(range(1)).steps_per_epoch
-    schedule = SCHEDULES[options.schedule]
-    phases = [(range(options.half_size_epochs), True), (range(options.half_size_epochs, options.epochs), False)]
-    started, last_state = perf_counter() - progress.seconds, perf_counter()
-    with ProgressBar(options.epochs, steps, quiet=quiet or not main) as bar:
-        for epochs, half in phases:
-            todo = range(max(epochs.start, progress.epoch), epochs.stop)
-            if not todo or finished(progress, options):
-                continue
-            stream = parts.batches(parts.order(todo, progress.step), half=half)
-            for epoch in todo:
-                bar.start_epoch(epoch, progress.step)
-                parts.network.train()
-                while progress.step < steps:
-                    done = (epoch * steps + progress.step) / (options.epochs * steps)
-                    rate = options.lr * schedule(done, options.warmup)
-                    set_rate(
-                        parts.optimiser,
-                        rate,
-                        momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" else None,
-                    )
-                    clock = perf_counter()
-                    micro = list(islice(stream, options.accumulate))
-                    waited = perf_counter() - clock
-                    loss = float(accumulated_step(parts, micro))
-                    if ema:
-                        ema.update_parameters(parts.bare)
-                    progress.step += 1
-                    progress.loss_sum += loss
-                    images = len(micro) * len(micro[0]) * accelerator.num_processes
-                    bar.step(loss=loss, lr=rate, wait=waited, busy=perf_counter() - clock, images=images)
-                    if not np.isfinite(loss):
-                        raise TrainingDiverged(
-                            f"epoch {epoch + 1}, step {progress.step}", expected="a finite loss", received=loss,
-                            hint="Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.",
-                        )  # fmt: skip
-                    due = options.checkpoint_minutes and perf_counter() - last_state > 60 * options.checkpoint_minutes
-                    if progress.step < steps and (
-                        due or (options.checkpoint_steps and progress.step % options.checkpoint_steps == 0)
-                    ):
-                        progress.seconds = perf_counter() - started
-                        if main:
-                            save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
-                        last_state = perf_counter()
+    started = saved = perf_counter()
+    started -= progress.seconds
 
-                row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / steps, "lr": rate, "seconds": perf_counter() - started}
-                table = None
-                if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
-                    metric = evaluate_network(
-                        kept, val_data, data.classes, parts.recipe, precision=parts.precision, batch_size=options.batch_size
-                    )
-                    scores = metric.compute()
-                    table = str(scores)
-                    row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
-                    progress.stale += 1
-                    if scores.mean_iou > progress.best:
-                        progress.best, progress.stale = scores.mean_iou, 0
-                        if main:
-                            keep(kept, parts.recipe, run.best, epoch, scores.mean_iou)
-                            write_json(
-                                run.folder / "metrics.json", {"split": options.val_split, "epoch": epoch + 1, **scores.to_dict()}
-                            )
-                row["seconds"] = perf_counter() - started
-                progress.rows.append(row)
-                progress.epoch, progress.step, progress.loss_sum, progress.seconds = epoch + 1, 0, 0.0, row["seconds"]
-                bar.end_epoch(row, table)
-                if main:
-                    for callback in callbacks:
-                        callback(row)
-                    keep(kept, parts.recipe, run.last, epoch, progress.best)
-                    save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
-                last_state = perf_counter()
-                if finished(progress, options):
-                    break
+    def save() -> float:
+        progress.seconds = perf_counter() - started
+        if main:
+            save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
+        return perf_counter()
+
+    with ProgressBar(options.epochs, steps, quiet=quiet or not main) as bar:
+        for epoch, stream in epochs(parts, progress):
+            bar.start_epoch(epoch, progress.step)
+            parts.network.train()
+            while progress.step < steps:
+                rate = set_schedule(parts.optimiser, options, (epoch * steps + progress.step) / (options.epochs * steps))
+                clock = perf_counter()
+                micro = list(islice(stream, options.accumulate))
+                waited = perf_counter() - clock
+                loss = float(accumulated_step(parts, micro))
+                if not isfinite(loss):
+                    raise diverged(epoch, progress.step, loss)
+                if ema:
+                    ema.update_parameters(parts.bare)
+                progress.step += 1
+                progress.loss_sum += loss
+                images = sum(map(len, micro)) * accelerator.num_processes
+                bar.step(loss=loss, lr=rate, wait=waited, busy=perf_counter() - clock, images=images)
+                if progress.step < steps and state_is_due(options, progress.step, perf_counter() - saved):
+                    saved = save()
+
+            row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / steps, "lr": rate}
+            table = None
+            if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
+                scores = evaluate_network(
+                    kept, val_data, data.classes, parts.recipe, precision=parts.precision, batch_size=options.batch_size
+                ).compute()
+                table = str(scores)
+                row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
+                progress.stale += 1
+                if not scores.mean_iou <= progress.best:  # so said, the first is kept even where the score is undefined
+                    progress.best, progress.stale = scores.mean_iou, 0
+                    if main:
+                        keep(kept, parts.recipe, run.best, epoch, scores.mean_iou)
+                        write_json(
+                            run.folder / "metrics.json", {"split": options.val_split, "epoch": epoch + 1, **scores.to_dict()}
+                        )
+            row["seconds"] = perf_counter() - started
+            progress.rows.append(row)
+            progress.epoch, progress.step, progress.loss_sum = epoch + 1, 0, 0.0
+            bar.end_epoch(row, table)
+            if main:
+                keep(kept, parts.recipe, run.last, epoch, row.get("val_mean_iou"))
+            saved = save()
+            tell(callbacks, row)
     accelerator.wait_for_everyone()
     return run
 
 
-def finished(progress: Progress, options: TrainOptions) -> bool:
-    """Whether training ends early: too many evaluations without a better score."""
-    return bool(options.early_stop) and progress.stale >= options.early_stop
+def epochs(parts: Ingredients, progress: Progress) -> Iterator[tuple[int, Iterator[Batch]]]:
+    """What is left of the training: each epoch with the stream of its batches, half-size epochs first, until an early stop."""
+    options = parts.options
+    for phase, half in (
+        (range(options.half_size_epochs), True),
+        (range(options.half_size_epochs, options.epochs), False),
+    ):
+        todo = range(max(phase.start, progress.epoch), phase.stop)
+        stream = parts.batches(parts.order(todo, progress.step), half=half)
+        for epoch in todo:
+            if options.early_stop and progress.stale >= options.early_stop:
+                return
+            yield epoch, stream
 
 
-def keep(network: nn.Module, recipe: Recipe, path: Any, epoch: int, mean_iou: float) -> None:
+def set_schedule(optimiser: torch.optim.Optimizer, options: TrainOptions, done: float) -> float:
+    """Sets the learning rate, and with one-cycle the momentum, after the share `done` of all steps; returns the rate."""
+    rate = options.lr * SCHEDULES[options.schedule](done, options.warmup)
+    set_rate(optimiser, rate, momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" else None)
+    return rate
+
+
+def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
+    """Whether the state is to be kept within an epoch: by steps, or by the time since it was kept last."""
+    by_steps = options.checkpoint_steps > 0 and step % options.checkpoint_steps == 0
+    return by_steps or 0 < options.checkpoint_minutes * 60 < seconds
+
+
+def diverged(epoch: int, step: int, loss: float) -> TrainingDiverged:
+    """The error of a loss that is no number, with what to try."""
+    return TrainingDiverged(
+        f"epoch {epoch + 1}, step {step + 1}",
+        expected="a finite loss",
+        received=loss,
+        hint="Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.",
+    )
+
+
+def tell(callbacks: Sequence[Callable[[Mapping[str, float]], None]], row: Mapping[str, float]) -> None:
+    """Each callback, the row of an epoch."""
+    for callback in callbacks:
+        callback(row)
+
+
+def keep(network: nn.Module, recipe: Recipe, path: Path, epoch: int, mean_iou: float | None) -> None:
     """A checkpoint whose header also says when it was taken and how well it did."""
     origin = {**recipe.origin, "epoch": epoch + 1, "val_mean_iou": mean_iou}
     write_tensors(path, network.state_dict(), replace(recipe, origin=origin).to_dict())

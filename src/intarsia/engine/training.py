@@ -44,7 +44,7 @@ def train_and_draw(
     if main:
         draw_batch(data.split(options.split), options, run.folder / "train_batch.png")
         logs = [*trackers(run.folder, options), rows.append]
-    train(data, options, run, callbacks=(*logs, *callbacks), quiet=quiet)
+    train(data, options, run, callbacks=[*logs, *callbacks], quiet=quiet)
     if main:
         save(curves(rows), run.folder / "curves.png")
         best = Model.from_pretrained(run.best, device=options.device, precision=options.precision)

@@ -98,7 +98,7 @@ def test_a_finished_run_is_resumed_to_itself(run):
 
 
 def test_a_run_is_not_overwritten(data, run):
-    with pytest.raises(OptionError, match="--out: expected a folder without a run .* `intarsia resume"):
+    with pytest.raises(OptionError, match="--out: expected a folder without a run, received .* `intarsia resume"):
         intarsia.train(data, out=str(run.folder), **TINY)
 
 

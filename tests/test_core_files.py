@@ -10,9 +10,14 @@ from intarsia.core.files import whole_file, write_json
 def test_a_full_disk_leaves_the_older_file_and_no_draft(tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"older")
-    with pytest.raises(OSError, match="No space left"), whole_file(path) as draft:
-        draft.write_bytes(b"half of the new")
-        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write():
+        with whole_file(path) as draft:
+            draft.write_bytes(b"half of the new")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
     assert path.read_bytes() == b"older"
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
 

@@ -77,7 +77,7 @@ def test_training_learns_and_leaves_what_the_run_folder_promises(tmp_path):
     seen = []
     run = intarsia.train(data, out=str(tmp_path / "run"), epochs=8, quiet=True, callbacks=[seen.append], **TINY)
     assert [row["epoch"] for row in seen] == [*range(1, 9)]
-    assert seen[-1]["loss"] < 0.8 * seen[0]["loss"]
+    assert seen[-1]["loss"] < 0.9 * seen[0]["loss"]
     assert run.metrics["mean_iou"] == pytest.approx(max(row["val_mean_iou"] for row in seen))
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     promised = {"config.toml", "run.json", "metrics.csv", "metrics.json", "weights/best.safetensors", "weights/last.safetensors"}

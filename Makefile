@@ -35,7 +35,7 @@ format: .venv/.dev ## rewrite the code in the project's format
 	$(BIN)/ruff format
 
 bench: .venv-bench/.dev ## our speed against the peers', each script in benchmarks/
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; .venv-bench/bin/python $$script; done
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; .venv-bench/bin/python $$script; done
 
 clean: ## remove the environments and what the tools left behind
 	rm -rf .venv .venv-oldest .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -53,7 +53,7 @@ def run_demo(out: Path, *, epochs: int | None = None, quiet: bool = False) -> Ru
     """Draws scenes to `out`/scenes, looks at them, trains a small U-Net on them in `out`/run, evaluates it on the test split, and
     says where to look. An older demo in `out` is an error, so that nothing is overwritten.
     """
-    say = Console(quiet=quiet).print
+    say = Console(quiet=quiet, soft_wrap=True, markup=False, highlight=False).print
     if (out / "run").exists():
         raise OptionError(
             "--out", expected="a folder without an earlier demo", received=str(out), hint="Remove it or name another."
@@ -76,5 +76,5 @@ def run_demo(out: Path, *, epochs: int | None = None, quiet: bool = False) -> Ru
         (run.folder / "metrics.csv", "a row per epoch"),
         (run.best, f'the weights: intarsia.load("{run.best}").predict("street.jpg").save("street.png")'),
     ):
-        say(f"    {path}  {what}", soft_wrap=True)
+        say(f"    {path}  {what}")
     return run

@@ -29,6 +29,9 @@ class RangeTest:
     losses: NDArray[np.float64]
     """Exponentially smoothed with bias correction (0.98 per step, as fastai does)."""
 
+    def __str__(self) -> str:
+        return f"suggested learning rates: valley {self.valley:.2e} (safe), steepest {self.steepest:.2e} (bold)"
+
     @property
     def steepest(self) -> float:
         """The rate at which the smoothed loss falls fastest per decade, before its minimum."""

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from intarsia.core import ClassSet
 from intarsia.core.errors import CheckpointError, DataError, OptionError
 from intarsia.core.files import whole_file, write_json
 from intarsia.data.open import open_dataset
@@ -76,7 +77,14 @@ class Run:
 
     def open_data(self) -> Dataset:
         """The data it was trained on; DataError where it is gone or has changed since."""
-        data = open_dataset(self.facts["data"], format=self.facts["format"], **self.facts["options"])
+        if self.facts["data"] is None:
+            raise DataError(
+                str(self.folder), expected="data in files", received="a run on data in memory", hint="Train on it again instead."
+            )
+        options = dict(self.facts["options"])
+        if isinstance(options.get("classes"), dict):
+            options["classes"] = ClassSet.from_dict(options["classes"])
+        data = open_dataset(self.facts["data"], format=self.facts["format"], **options)
         if (found := data.fingerprint()) != self.facts["data_hash"]:
             raise DataError(
                 str(data.root),
@@ -125,9 +133,9 @@ def _facts(data: Dataset) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "data": str(data.root),
+        "data": None if data.root is None else str(data.root.resolve()),
         "format": data.format,
-        "options": data.options,
+        "options": {name: _plain(value) for name, value in data.options.items()},
         "data_hash": data.fingerprint(),
         "command": " ".join(sys.argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,3 +143,8 @@ def _facts(data: Dataset) -> dict[str, Any]:
         "system": platform.platform(),
         "versions": versions,
     }
+
+
+def _plain(value: Any) -> Any:
+    """What an option of a format is in JSON."""
+    return value.to_dict() if isinstance(value, ClassSet) else str(value) if isinstance(value, Path) else value

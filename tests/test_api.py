@@ -49,13 +49,44 @@ def test_evaluate_leaves_scores_rows_and_pictures(data, run, tmp_path):
 def test_predicted_label_maps_score_as_the_network_does(data, run, tmp_path):
     maps = intarsia.predict(run.best, data / "images" / "test", out=tmp_path, device="cpu", precision="fp32")
     assert len(maps) == 4
-    folder = tmp_path / "maps"
-    folder.mkdir()
-    for path in maps:
-        path.rename(folder / path.name)
-    again = intarsia.evaluate_folders(data / "masks" / "test", folder)
+    again = intarsia.evaluate_folders(data / "masks" / "test", tmp_path)
     direct = intarsia.evaluate(run.best, data, split="test", device="cpu", precision="fp32")
     assert np.array_equal(again.confusion, direct.confusion)
+
+
+def test_a_run_is_evaluated_on_its_own_data_and_with_flips(data, run):
+    plain, named = (
+        intarsia.evaluate(run, device="cpu", precision="fp32"),
+        intarsia.evaluate(run, data, device="cpu", precision="fp32"),
+    )
+    assert np.array_equal(plain.confusion, named.confusion)
+    flipped = intarsia.evaluate(run, flip=True, device="cpu", precision="fp32")
+    assert flipped.confusion.sum() == plain.confusion.sum()
+    assert not np.array_equal(flipped.confusion, plain.confusion)
+
+
+def test_label_maps_of_other_ids_are_matched_by_name(tmp_path):
+    for folder, names, labels in (("truth", "sky\nVoid\nwall", [[0, 1, 2, 2]]), ("answer", "wall\nsky", [[1, 0, 0, 1]])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "classes.txt").write_text(names)
+        write_labels(tmp_path / folder / "a.png", np.array(labels, np.uint8))
+    scores = intarsia.evaluate_folders(tmp_path / "truth", tmp_path / "answer")
+    assert scores.names == ("sky", "wall")
+    assert scores.recall.tolist() == [1.0, 0.5]
+
+
+def test_a_flat_folder_is_split_by_its_options_and_reproduced_with_them(data, tmp_path):
+    flat = tmp_path / "flat"
+    for kind in ("images", "masks"):
+        (flat / kind).mkdir(parents=True)
+        for path in (data / kind / "train").iterdir():
+            (flat / kind / path.name).write_bytes(path.read_bytes())
+    (flat / "classes.json").write_bytes((data / "classes.json").read_bytes())
+    with pytest.raises(OptionError, match="val=0.2"):
+        intarsia.train(flat, epochs=1, out=str(tmp_path / "run"), **TINY)
+    run = intarsia.train(flat, data_args={"val": 0.25, "test": 0.25}, epochs=1, out=str(tmp_path / "run"), **TINY)
+    assert intarsia.evaluate(run, device="cpu").images == 2
+    assert intarsia.reproduce(run, quiet=True)["largest_weight_difference"] == 0
 
 
 def test_look_draws_samples_and_an_augmented_batch(data, tmp_path):

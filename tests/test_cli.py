@@ -124,8 +124,12 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
     [
         ("demo --epochs 2 --out there", ("demo", (Path("there"),), {"epochs": 2, "quiet": False})),
         (
-            "look d --split val --count 2 --no-batch",
-            ("look", (Path("d"),), {"split": "val", "count": 2, "out": Path("look.png"), "format": None, "batch": False}),
+            "look d --split val --count 2 --no-batch --data-args val=0.2",
+            (
+                "look",
+                (Path("d"),),
+                {"split": "val", "count": 2, "out": Path("look.png"), "format": None, "data_args": {"val": 0.2}, "batch": False},
+            ),
         ),
         ("resume runs/x --quiet", ("resume", (Path("runs/x"),), {"quiet": True})),
         ("lr-find d steps=50", ("lr_find", (Path("d"), LrFindOptions(steps=50)), {"out": Path("lr_find.png")})),
@@ -134,8 +138,12 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
             ("evaluate_folders", (Path("a"), Path("b")), {"classes": Path("c.txt")}),
         ),
         (
-            "predict m a.jpg folder device=cpu --out there",
-            ("predict", (Path("m"), [Path("a.jpg"), Path("folder")]), {"out": Path("there"), "device": "cpu", "precision": "auto"}),
+            "predict m a.jpg folder device=cpu --out there --flip",
+            (
+                "predict",
+                (Path("m"), [Path("a.jpg"), Path("folder")]),
+                {"out": Path("there"), "flip": True, "device": "cpu", "precision": "auto"},
+            ),
         ),
         ("reproduce runs/x", ("reproduce", (Path("runs/x"),), {"out": None, "quiet": False})),
         ("models", ("list_models", (), {})),
@@ -153,11 +161,15 @@ def test_evaluate_a_model(calls, capsys):
     assert capsys.readouterr().out == "mean_iou  0.5000\n"
 
 
-@pytest.mark.parametrize("words", ["evaluate", "evaluate m", "evaluate --truth a", "evaluate m d --truth a --prediction b"])
+@pytest.mark.parametrize(
+    "words", ["evaluate", "evaluate --truth a", "evaluate m --truth a --prediction b", "evaluate m d --truth a --prediction b"]
+)
 def test_evaluate_wants_one_of_its_two_forms(words, calls, capsys):
     assert main(words.split()) == 1
     assert calls == []
-    assert capsys.readouterr().err == ("intarsia: evaluate: expected either MODEL DATA or --truth FOLDER --prediction FOLDER\n")
+    assert capsys.readouterr().err == (
+        "intarsia: evaluate: expected either MODEL, or MODEL DATA, or --truth FOLDER --prediction FOLDER\n"
+    )
 
 
 @pytest.mark.parametrize(

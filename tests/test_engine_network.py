@@ -131,21 +131,21 @@ def test_evaluation_is_the_metric_over_single_predictions_whatever_the_batch(mod
     for sample in data:
         alone.update(sample.segments, model(sample.image), sample.key)
     for batch_size in (1, 2, 5):
-        metric = evaluate_network(model.network, data, CLASSES, model.recipe, batch_size=batch_size)
+        metric = evaluate_network(model.network, data, model.recipe, batch_size=batch_size)
         assert np.array_equal(metric.compute(intervals=0).confusion, alone.compute(intervals=0).confusion)
     assert not model.network.training
 
 
 def test_classes_are_matched_by_name_not_by_position(model):
     shuffled = ClassSet(tuple(reversed(CLASSES.names)))
-    here = evaluate_network(model.network, scenes_of(range(2)), CLASSES, model.recipe).compute(intervals=0)
-    there = evaluate_network(model.network, scenes_of(range(2), shuffled), shuffled, model.recipe).compute(intervals=0)
+    here = evaluate_network(model.network, scenes_of(range(2)), model.recipe).compute(intervals=0)
+    there = evaluate_network(model.network, scenes_of(range(2), shuffled), model.recipe).compute(intervals=0)
     assert there.to_dict()["iou"] == {name: here.to_dict()["iou"][name] for name in shuffled.names}
 
 
 def test_data_without_a_class_of_the_network_is_refused(model):
     with pytest.raises(DataError, match=r"expected data with the classes of the network .* received none named \['sign'\]"):
-        evaluate_network(model.network, scenes_of(range(1)), ClassSet(CLASSES.names[:-1]), model.recipe)
+        evaluate_network(model.network, scenes_of([0], ClassSet(CLASSES.names[:-1])), model.recipe)
 
 
 def test_every_model_of_the_catalogue_is_listed():

@@ -39,7 +39,7 @@ def outcome() -> dict:
         loss={"cross_entropy": 1.0}, device="cpu", precision="fp32",
     )  # fmt: skip
     parts = Ingredients(data, options, accelerator_for(options))
-    metric = evaluate_network(parts.bare, data, data.classes, parts.recipe, batch_size=2)
+    metric = evaluate_network(parts.bare, data, parts.recipe, batch_size=2)
     set_rate(parts.optimiser, 1.0)
     before = flat_weights(parts)
     accumulated_step(parts, [next(parts.batches(parts.order(range(1))))])

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import DatasetNotFound, OptionError, nearest
+from intarsia.data.class_files import write_classes
+from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.images import read_image
+from intarsia.data.images import read_image, write_bytes
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
 from intarsia.engine.options import LrFindOptions, TrainOptions
-from intarsia.engine.run import Run, new_run
+from intarsia.engine.run import Run, new_run, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,8 +65,8 @@ def open_mask(path: str | Path, classes: ClassSet | Sequence[str] | None = None,
     return sample_of_ids(Path(path), names, None if image is None else Path(image))
 
 
-def _opened(data: Data, format: str | None = None) -> Dataset:
-    return data if isinstance(data, Dataset) else open_dataset(data, format=format)
+def _opened(data: Data, format: str | None = None, data_args: Mapping[str, Any] | None = None) -> Dataset:
+    return data if isinstance(data, Dataset) else open_dataset(data, format=format, **(data_args or {}))
 
 
 def _options(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any:
@@ -92,7 +94,7 @@ def train(
     from intarsia.engine.training import train_and_draw
 
     options = _options(TrainOptions, options, changes)
-    dataset = _opened(data, options.format)
+    dataset = _opened(data, options.format, options.data_args)
     for split in (options.split, options.val_split):
         dataset.split(split).check()
     return train_and_draw(dataset, options, new_run(dataset, options), callbacks=callbacks, quiet=quiet)
@@ -119,30 +121,45 @@ def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path
     from intarsia.engine.training import find_rate
 
     options = _options(LrFindOptions, options, changes)
-    return find_rate(_opened(data, options.format), options, Path(out))
+    return find_rate(_opened(data, options.format, options.data_args), options, Path(out))
 
 
-def load(source: str | Path, *, device: str = "auto", precision: str = "auto") -> Model:
+def load(source: str | Path | Run, *, device: str = "auto", precision: str = "auto", flip: bool = False) -> Model:
     """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or a hub name.
 
-    `load(run.best).predict("street.jpg").save("street.png")`.
+    `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image.
     """
     from intarsia.engine.network import Model
 
-    return Model.from_pretrained(source, device=device, precision=precision)
+    place = source.folder if isinstance(source, Run) else source
+    return Model.from_pretrained(place, device=device, precision=precision, flip=flip)
+
+
+def _loaded(model: str | Path | Run | Model, **options: Any) -> Model:
+    return load(model, **options) if isinstance(model, str | Path | Run) else model
 
 
 def evaluate(
-    model: str | Path | Model, data: Data, *, split: str = "test", format: str | None = None, out: str | Path | None = None,
-    device: str = "auto", precision: str = "auto", batch_size: int = 8, workers: int = 0,
-) -> Any:  # fmt: skip
+    model: str | Path | Run | Model,
+    data: Data | None = None,
+    *,
+    split: str = "test",
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    flip: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 8,
+    workers: int = 0,
+) -> Any:
     """The scores of a network on a split, with 95 % intervals; `out` takes them as JSON, with the confusion matrix, a row per image
-    and pictures of the worst and some other images.
+    and pictures of the worst and some other images. Without `data` it is the data the network's run was trained on.
     """
     from intarsia.engine.results import evaluate_and_draw
 
-    loaded = load(model, device=device, precision=precision) if isinstance(model, str | Path) else model
-    dataset = _opened(data, format).split(split)
+    loaded = _loaded(model, device=device, precision=precision, flip=flip)
+    dataset = (run_of(model).open_data() if data is None else _opened(data, format, data_args)).split(split)
     dataset.check()
     return evaluate_and_draw(
         loaded, dataset, None if out is None else Path(out), split=split, batch_size=batch_size, workers=workers
@@ -157,13 +174,21 @@ def evaluate_folders(truth: str | Path, prediction: str | Path, *, classes: str 
 
 
 def predict(
-    model: str | Path | Model, images: str | Path | Sequence[str | Path], *, out: str | Path = "predictions", device: str = "auto",
+    model: str | Path | Run | Model,
+    images: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path = "predictions",
+    flip: bool = False,
+    device: str = "auto",
     precision: str = "auto",
-) -> list[Path]:  # fmt: skip
-    """For each image, or each image of a folder, an indexed label map and an overlay in `out`; the label maps are returned."""
-    loaded = load(model, device=device, precision=precision) if isinstance(model, str | Path) else model
+) -> list[Path]:
+    """For each image, or each image of a folder, an indexed label map STEM.png and STEM_overlay.png in `out`, and beside them a
+    classes.json that says what the ids mean; the label maps are returned.
+    """
+    loaded = _loaded(model, device=device, precision=precision, flip=flip)
     named = [images] if isinstance(images, str | Path) else images
     files = [file for path in named for file in _image_files(Path(path))]
+    write_bytes(Path(out) / "classes.json", write_classes(Coding.from_classes(loaded.classes)))
     written = []
     for file in files:
         answer = loaded.predict(file)
@@ -193,12 +218,13 @@ def look(
     count: int = 4,
     out: str | Path = "look.png",
     format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
     batch: bool = True,
 ) -> list[Path]:
     """Before any training: samples as image, label, overlay, raw ids and class names; and a training batch as it is augmented."""
     from intarsia.engine.looking import look_at
 
-    dataset = _opened(data, format)
+    dataset = _opened(data, format, data_args)
     return look_at(dataset.split(split) if split else dataset, Path(out), count=count, batch=batch)
 
 

@@ -41,6 +41,7 @@ def look(
     count: int = 4,
     out: Path = Path("look.png"),
     format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
     batch: bool = True,
 ) -> None:
     """Look at the data before training: image, label, overlay, a batch as augmented.
@@ -50,9 +51,10 @@ def look(
         count: How many samples.
         out: The picture to write.
         format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
         batch: Draw a training batch as well.
     """
-    _show(intarsia.look(data, split=split, count=count, out=out, format=format, batch=batch))
+    _show(intarsia.look(data, split=split, count=count, out=out, format=format, data_args=data_args, batch=batch))
 
 
 def train(
@@ -105,7 +107,9 @@ def evaluate(
     classes: Path | None = None,
     split: str = "test",
     format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
     out: Path | None = None,
+    flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
     batch_size: int = 8,
@@ -114,7 +118,8 @@ def evaluate(
 ) -> None:
     """Score a network on a split, or one folder of label files against another.
 
-    Either `evaluate MODEL DATA` or `evaluate --truth FOLDER --prediction FOLDER`.
+    `evaluate RUN` takes the data the run was trained on, `evaluate MODEL DATA` other data, and
+    `evaluate --truth FOLDER --prediction FOLDER` two folders of label files.
 
     Args:
         truth: Folder of label files that hold the truth.
@@ -122,7 +127,9 @@ def evaluate(
         classes: The class file of truth and prediction.
         split: The split to score.
         format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
         out: Folder for scores and pictures.
+        flip: Average the answers with those for the mirrored image.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
         batch_size: Images per step.
@@ -131,20 +138,22 @@ def evaluate(
     """
     if truth is not None and prediction is not None and model is None:
         scores = intarsia.evaluate_folders(truth, prediction, classes=classes)
-    elif model is not None and data is not None and truth is None and prediction is None:
+    elif model is not None and truth is None and prediction is None:
         scores = intarsia.evaluate(
             model,
             data,
             split=split,
             format=format,
+            data_args=data_args,
             out=out,
+            flip=flip,
             device=device,
             precision=precision,
             batch_size=batch_size,
             workers=workers,
         )
     else:
-        raise OptionError("evaluate", expected="either MODEL DATA or --truth FOLDER --prediction FOLDER")
+        raise OptionError("evaluate", expected="either MODEL, or MODEL DATA, or --truth FOLDER --prediction FOLDER")
     _show(scores.to_dict() if json else scores, as_json=json)
 
 
@@ -153,6 +162,7 @@ def predict(
     image: Image,
     images: Images = (),
     out: Path = Path("predictions"),
+    flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> None:
@@ -160,10 +170,11 @@ def predict(
 
     Args:
         out: Folder for label maps and overlays.
+        flip: Average the answers with those for the mirrored image.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """
-    _show(intarsia.predict(model, [image, *images], out=out, device=device, precision=precision))
+    _show(intarsia.predict(model, [image, *images], out=out, flip=flip, device=device, precision=precision))
 
 
 def reproduce(run: RunFolder, out: Path | None = None, quiet: bool = False, json: bool = False) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["flags", "parsed"]
 
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w-]*)=(?P<value>.*)", re.DOTALL)
-TABLES = ("--loss", "--model-args")
+TABLES = ("--loss", "--model-args", "--data-args")
 """The options that themselves take name=value."""
 SEVERAL = (*TABLES, "--size", "--scale", "--mean", "--std", "--track")
 """The options that take several values, which name=value separates by commas."""

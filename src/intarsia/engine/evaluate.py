@@ -1,4 +1,4 @@
-"""A predictor or a network over a whole split, to numbers."""
+"""A network, or any predictor, over a whole split, to numbers."""
 
 from __future__ import annotations
 
@@ -14,65 +14,82 @@ from intarsia.engine.network import segment
 from intarsia.transforms import evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import nn
 
-    from intarsia.core import Sample
-    from intarsia.core.classes import ClassSet
-    from intarsia.core.segments import Segments
+    from intarsia.core import ClassSet, Predictor, Segments
+    from intarsia.data.dataset import Dataset
     from intarsia.engine.network import Recipe
 
-__all__ = ["evaluate_network"]
+    Each = Callable[[str, Segments, Segments], None]
+
+__all__ = ["evaluate_network", "evaluate_predictor"]
 
 
 def evaluate_network(
     network: nn.Module,
-    data: Sequence[Sample],
-    classes: ClassSet,
+    data: Dataset,
     recipe: Recipe,
     *,
     precision: str = "fp32",
     batch_size: int = 8,
     workers: int = 0,
-    each: Callable[[str, Segments, Segments], None] | None = None,
+    each: Each | None = None,
 ) -> Any:
     """The metric of the recipe's task over `data`, accumulated but not yet computed; truth and prediction meet at file size.
 
-    Classes are matched by name: `classes` are the data's. Over several processes each takes its share of the images, none twice,
-    and all get the whole: the counts are those of one process. `each(key, truth, prediction)` is called for the images of this one.
+    Classes are matched by name. Over several processes each takes its share of the images, none twice, and all get the whole: the
+    counts are those of one process. `each(key, truth, prediction)` is called for the images of this one.
     """
-    rank = PartialState()
-    same_classes = classes.names == recipe.classes.names
-    table = recipe.classes.table_to(classes)
-    if not same_classes and (table < 0).any():
-        missing = [name for name, index in zip(recipe.classes.names, table, strict=True) if index < 0]
-        raise DataError(
-            "evaluation",
-            expected=f"data with the classes of the network {list(recipe.classes.names)}",
-            received=f"none named {missing}",
-        )
-    metric = find("metrics", recipe.task)(classes)
-    asked = Questions(data, recipe.pixels, evaluation(recipe.size))
-    share = range(rank.process_index, len(data), rank.num_processes)
-    if rank.num_processes > 1:  # running statistics of batch norm differ from process to process
+    if PartialState().num_processes > 1:  # running statistics of batch norm differ from process to process
         for buffer in network.buffers():
             broadcast(buffer)
+    asked = Questions(data, recipe.pixels, evaluation(recipe.size))
     was_training = network.training
     network.eval()
-    for batch, truths in questions(asked, share, batch_size=batch_size, workers=workers):
-        answers = segment(network, batch, recipe, precision)
-        for key, truth, answer in zip(batch.keys, truths, answers, strict=True):
-            if truth is None:
-                raise DataError(key, expected="an image with truth", received="none", hint="Evaluate a labelled split.")
-            prediction = answer if same_classes else answer.with_classes(table[answer.classes])
-            metric.update(truth, prediction, key)
-            if each is not None:
-                each(key, truth, prediction)
+
+    def answers() -> Iterator[tuple[str, Segments | None, Segments]]:
+        for batch, truths in questions(asked, _share(data), batch_size=batch_size, workers=workers):
+            yield from zip(batch.keys, truths, segment(network, batch, recipe, precision), strict=True)
+
+    metric = _scored(answers(), data.classes, recipe.classes, recipe.task, each)
     network.train(was_training)
-    if rank.num_processes > 1:
-        shards = gather_object([metric])
-        metric = find("metrics", recipe.task)(classes)
-        for shard in shards:
-            metric.merge(shard)
     return metric
+
+
+def evaluate_predictor(predictor: Predictor, data: Dataset, classes: ClassSet, task: str, *, each: Each | None = None) -> Any:
+    """The same for anything that gives Segments of the classes `classes` for an image, one image at a time."""
+    answers = ((data.keys[index], data[index].segments, predictor(data[index].image)) for index in _share(data))
+    return _scored(answers, data.classes, classes, task, each)
+
+
+def _share(data: Dataset) -> range:
+    """The images of this process."""
+    return range(PartialState().process_index, len(data), PartialState().num_processes)
+
+
+def _scored(
+    answers: Iterable[tuple[str, Segments | None, Segments]], classes: ClassSet, own: ClassSet, task: str, each: Each | None
+) -> Any:
+    """The metric over (key, truth, answer) of all processes; `classes` are those of the truth, `own` those of the answers."""
+    table = own.table_to(classes)
+    if (table < 0).any():
+        missing = [name for name, index in zip(own.names, table, strict=True) if index < 0]
+        raise DataError(
+            "evaluation", expected=f"data with the classes of the network {list(own.names)}", received=f"none named {missing}"
+        )
+    metric = find("metrics", task)(classes)
+    for key, truth, answer in answers:
+        if truth is None:
+            raise DataError(key, expected="an image with truth", received="none", hint="Evaluate a labelled split.")
+        prediction = answer.with_classes(table[answer.classes])
+        metric.update(truth, prediction, key)
+        if each is not None:
+            each(key, truth, prediction)
+    if PartialState().num_processes == 1:
+        return metric
+    whole = find("metrics", task)(classes)
+    for shard in gather_object([metric]):
+        whole.merge(shard)
+    return whole

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from intarsia.core import Pixels
+from intarsia.core.errors import OptionError
 from intarsia.engine.class_weights import class_weights, pixel_counts
 from intarsia.engine.devices import autocast, precision_for
 from intarsia.engine.loader import TrainingOrder, batches
@@ -38,6 +39,8 @@ class Ingredients:
     def __init__(self, data: Dataset, options: TrainOptions, accelerator: Accelerator) -> None:
         self.options = options
         self.accelerator = accelerator
+        if len(data.classes.groups) > 1:
+            raise OptionError("classes", expected="one group of classes that exclude each other", received=data.classes.groups)
         self.train_data = data.split(options.split).fraction(options.fraction, options.seed)
         first = self.train_data[0]
         self.recipe = recipe_for(first, data, options)

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intarsia.core.errors import DatasetNotFound, PairingError
-from intarsia.data.class_files import coding_near
+from intarsia.core.errors import DatasetNotFound, LabelError, PairingError
+from intarsia.data.class_files import coding_near, find_class_file, read_classes
 from intarsia.data.images import LABEL_SUFFIXES, read_labels
 from intarsia.metrics.semantic import Semantic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["evaluate_label_folders"]
 
 
-def evaluate_label_folders(
-    truth: Path, prediction: Path, classes: Path | None = None, *, each: Callable[[str], None] | None = None
-) -> Any:
+def evaluate_label_folders(truth: Path, prediction: Path, classes: Path | None = None) -> Any:
     """The semantic scores of every label file of `truth` against the file of the same stem in `prediction`.
 
     `classes` is a class file (codes.txt, classes.txt, classes.json); left out, it is looked for in and above `truth`. Both folders
-    hold ids by that file. Raises PairingError naming a file without partner, or with another size.
+    hold ids by that file, unless `prediction` has a class file of its own, as `intarsia predict` leaves one: then classes are
+    matched by name. Raises PairingError naming a file without partner, or with another size.
     """
     truths, answers = _label_files(truth), _label_files(prediction)
     for stem, file in truths.items():
         if stem not in answers:
             raise PairingError(str(file), expected=f"a prediction {stem}.png in {prediction}", received="none")
     coding = coding_near(truth, classes)
+    own = find_class_file(prediction)
+    answered = coding if own is None else read_classes(own)
+    table = answered.classes.table_to(coding.classes)
+    if (table < 0).any():
+        raise LabelError(str(own), expected=f"classes among {list(coding.classes.names)}", received=list(answered.classes.names))
     metric = Semantic(coding.classes)
     for stem, file in truths.items():
-        if each is not None:
-            each(stem)
-        pair = [coding.segments(read_labels(path), str(path)) for path in (file, answers[stem])]
-        if pair[0].size != pair[1].size:
-            raise PairingError(str(answers[stem]), expected=f"the size of {file}, {pair[0].size}", received=pair[1].size)
-        metric.update(pair[0], pair[1], stem)
+        wanted, given = (
+            coding.segments(read_labels(file), str(file)),
+            answered.segments(read_labels(answers[stem]), str(answers[stem])),
+        )
+        if given.size != wanted.size:
+            raise PairingError(str(answers[stem]), expected=f"the size of {file}, {wanted.size}", received=given.size)
+        metric.update(wanted, given.with_classes(table[given.classes]), stem)
     return metric.compute()
 
 

@@ -16,6 +16,7 @@ from intarsia.core.catalogue import find, members
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.files import write_json
 from intarsia.data.images import read_image
+from intarsia.decode import decoded, flipped
 from intarsia.engine.checkpoint import read_tensors, write_tensors
 from intarsia.engine.devices import autocast, device_named, precision_for
 from intarsia.engine.loader import collate
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from intarsia.core import Image
+    from intarsia.core import Image, Output
 
-__all__ = ["Model", "Recipe", "build_network", "describe_models", "segment"]
+__all__ = ["Model", "Recipe", "build_network", "describe_models", "score", "segment"]
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,19 @@ def build_network(recipe: Recipe, **more: Any) -> nn.Module:
 
 
 @torch.inference_mode()
-def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str, *, confidence: bool = False) -> list[Segments]:
-    """The segments of each image of a batch at the size of its file; the network is in evaluation mode and on its device."""
+def score(network: nn.Module, batch: Batch, precision: str) -> Output:
+    """What the network, in evaluation mode and on its device, says of a batch: arrays of numpy, float32."""
     device = next(network.parameters()).device
     moved = replace(batch, targets=None).to(device, non_blocking=True)
     with autocast(device, precision):
         output = network(moved.images, moved.valid, stats=moved.stats)
-    arrays = pytree.tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
-    answers: list[Segments] = find("decode", recipe.task)(arrays, batch.sizes, len(recipe.classes), confidence=confidence)
+    arrays: Output = pytree.tree_map_only(Tensor, lambda tensor: tensor.float().cpu().numpy(), output)
+    return arrays
+
+
+def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str) -> list[Segments]:
+    """The segments of each image of a batch, at the size of its file."""
+    answers: list[Segments] = find("decode", recipe.task)(score(network, batch, precision), batch.sizes, len(recipe.classes))
     return answers
 
 
@@ -96,11 +102,14 @@ class Model:
     A folder of `save_pretrained` and a single checkpoint file are both read by `from_pretrained`.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, *, device: str = "auto", precision: str = "auto", flip: bool = False
+    ) -> None:
         self.device = device_named(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
         self.recipe = recipe
         self.precision = precision_for(precision, self.device)
+        self.flip = flip
 
     @property
     def classes(self) -> ClassSet:
@@ -109,14 +118,18 @@ class Model:
 
     def __call__(self, image: Image, *, confidence: bool = False) -> Segments:
         """The segments of one image (*S, C), at its own size."""
-        pixels = image[:]  # an array of what may be a memory map or raster
-        if pixels.shape[-1] != self.recipe.in_channels:
+        if image.shape[-1] != self.recipe.in_channels:
             raise OptionError(
-                "image", expected=f"{self.recipe.in_channels} channels, as in training", received=f"shape {pixels.shape}"
+                "image", expected=f"{self.recipe.in_channels} channels, as in training", received=f"shape {image.shape}"
             )
-        sample = Sample(pixels, stats=self.recipe.pixels.stats(pixels))
-        batch = collate([evaluation(self.recipe.size)(sample, np.random.default_rng(0), None)], len(self.classes))
-        return segment(self.network, batch, self.recipe, self.precision, confidence=confidence)[0]
+        scorer = flipped(self.score) if self.flip else self.score
+        return decoded(scorer, len(self.classes), find("decode", self.recipe.task), confidence=confidence)(image)
+
+    def score(self, image: NDArray[Any], /, *, stats: NDArray[np.float32] | None = None) -> Output:
+        """The network as a Scorer: one image (*S, C), brought to the recipe's size, to its Output in numpy."""
+        sample = Sample(image, stats=self.recipe.pixels.stats(image) if stats is None else stats)
+        resized = evaluation(self.recipe.size)(sample, np.random.default_rng(0), None)
+        return score(self.network, collate([resized], len(self.classes)), self.precision)
 
     def predict(self, image: str | Path | NDArray[Any]) -> Sample:
         """The image, from a file or as an array (H, W, C), with the predicted segments: to be shown, saved or counted."""
@@ -133,7 +146,13 @@ class Model:
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, device: str = "auto", precision: str = "auto", revision: str | None = None
+        cls,
+        source: str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        flip: bool = False,
+        revision: str | None = None,
     ) -> Model:
         """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or a hub name `org/name`.
 
@@ -148,7 +167,7 @@ class Model:
             raise CheckpointError(
                 str(source), expected=f"the weights of {recipe.model!r} as its header describes it", received=str(error)
             ) from error
-        return cls(network, recipe, device=device, precision=precision)
+        return cls(network, recipe, device=device, precision=precision, flip=flip)
 
 
 def _weights_of(source: str | Path, revision: str | None) -> Path:

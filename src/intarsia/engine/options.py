@@ -45,6 +45,8 @@ class TrainOptions:
     # -- data ------------------------------------------------------------------------------------------------------------------
     format: str | None = None
     """The format of the data; left out, it is recognised."""
+    data_args: dict[str, Any] = field(default_factory=dict)
+    """Options of the format, such as val=0.15 test=0.15 where there are no splits, or rule={stem}_P.png."""
     split: str = "train"
     """The split that is trained on."""
     val_split: str = "val"

@@ -11,7 +11,7 @@ from intarsia.core.files import whole_file, write_json
 from intarsia.draw.comparison import comparison
 from intarsia.draw.confusion import confusion_picture
 from intarsia.draw.save import save
-from intarsia.engine.evaluate import evaluate_network
+from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
 from intarsia.metrics.semantic import Semantic
 
 if TYPE_CHECKING:
@@ -38,10 +38,13 @@ def evaluate_and_draw(model: Model, data: Dataset, out: Path | None, *, split: s
         single.update(truth, prediction, key)
         per_image[key] = single.compute(intervals=0).mean_iou
 
-    metric = evaluate_network(
-        model.network, data, data.classes, model.recipe, precision=model.precision, batch_size=batch_size, workers=workers,
-        each=note if out is not None else None,
-    )  # fmt: skip
+    drawn = note if out is not None else None
+    if model.flip:
+        metric = evaluate_predictor(model, data, model.classes, model.recipe.task, each=drawn)
+    else:
+        metric = evaluate_network(
+            model.network, data, model.recipe, precision=model.precision, batch_size=batch_size, workers=workers, each=drawn
+        )
     scores: Any = metric.compute()
     if out is None:
         return scores

@@ -28,7 +28,7 @@ from intarsia.engine.settings import from_toml, to_toml
 if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
 
-__all__ = ["Run", "new_run"]
+__all__ = ["Run", "new_run", "run_of"]
 
 RECORDED = ("intarsia", "torch", "torchvision", "timm", "accelerate", "numpy", "opencv-python-headless")
 
@@ -99,6 +99,17 @@ class Run:
         """The best evaluation on the val split, such as `run.metrics["mean_iou"]`; empty before the first."""
         path = self.folder / "metrics.json"
         return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def run_of(model: object) -> Run:
+    """The run that a run folder, or a checkpoint within one, belongs to; OptionError where there is none."""
+    if isinstance(model, Run):
+        return model
+    if isinstance(model, str | Path):
+        for folder in (Path(model), *Path(model).resolve().parents[:2]):
+            if (folder / "run.json").is_file():
+                return Run(folder)
+    raise OptionError("data", expected="data to evaluate on, for a network that lies in no run folder", received="none")
 
 
 def new_run(data: Dataset, options: TrainOptions) -> Run:

@@ -138,7 +138,7 @@ def train(
             table = None
             if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
                 scores = evaluate_network(
-                    kept, val_data, data.classes, parts.recipe, precision=parts.precision, batch_size=options.batch_size
+                    kept, val_data, parts.recipe, precision=parts.precision, batch_size=options.batch_size
                 ).compute()
                 table = str(scores)
                 row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}

@@ -94,6 +94,16 @@ IDS, ROWS = torch.zeros(1, 1, 4, 5, dtype=torch.int8), torch.zeros(1, 2, dtype=t
         (lambda: Targets(IDS, ROWS, ROWS[:, :1] > 0, 3), r"Targets crowd: expected \(1, 2\), received \(1, 1\)"),
         (lambda: batch_of(keys=("a",)), "Batch: expected 2 keys and sizes, received 1 and 2"),
         (
+            lambda: batch_of(valid=torch.ones(2, 5, 4)),
+            r"Batch valid: expected \(B, \*S\) where B 2, \*S \(4, 5\), received \(2, 5, 4\)",
+        ),
+        (lambda: batch_of(valid=torch.ones(1, 4, 5)), r"Batch valid: .* received \(1, 4, 5\)"),
+        (lambda: batch_of(stats=torch.zeros(2, 1, 2)), r"Batch stats: expected \(B, C, 2\) where B 2, C 3, received \(2, 1, 2\)"),
+        (
+            lambda: Batch(torch.zeros(2, 4, 5), ("a", "b"), ((4, 5),) * 2),
+            r"Batch images: expected \(B, C, \*S\), received \(2, 4, 5\)",
+        ),
+        (
             lambda: batch_of(targets=targets_of([Segments.empty((4, 4))] * 2)),
             r"Batch targets: expected the images' size \(4, 5\), received \(4, 4\)",
         ),

@@ -51,6 +51,11 @@ IMAGE = np.zeros((2, 3, 1), np.uint8)
         ),
         (lambda: Sample(IMAGE, valid=np.ones((2, 2), bool)), r"valid: expected the image's size \(2, 3\), received \(2, 2\)"),
         (lambda: Sample(IMAGE, stats=np.ones((3, 2))), r"stats: expected shape \(1, 2\), received \(3, 2\)"),
+        (
+            lambda: Sample(IMAGE, key="a", spacing=(1.0, 1.0, 3.0)),
+            r"Sample 'a' spacing: expected 2 numbers, one for each axis of \(2, 3\), received \(1\.0, 1\.0, 3\.0\)",
+        ),
+        (lambda: Sample(IMAGE, size=(2, 3, 1)), r"size: expected 2 numbers, .* received \(2, 3, 1\)"),
         (lambda: Sample(IMAGE, classes=STREET).pixels(), "expected segments and classes to draw, received no segments"),
         (lambda: Sample(IMAGE, Segments.empty((2, 3))).count(), "received no classes"),
     ],

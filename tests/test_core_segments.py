@@ -108,6 +108,18 @@ def test_derived_boxes_and_areas_are_those_of_the_masks(one):
         assert box.tolist() == expected
 
 
+@given(segments())
+def test_boxes_span_the_pixels_of_all_layers(one):
+    for mask, box in zip(one.masks, one.boxes, strict=True):
+        where = np.argwhere(mask)[:, ::-1]
+        assert box.tolist() == ([*where.min(axis=0), *(where.max(axis=0) + 1)] if len(where) else [0] * (2 * mask.ndim))
+
+
+def test_boxes_of_a_picture_without_pixels():
+    assert Segments(np.zeros((1, 0, 5), int), [0]).boxes.tolist() == [[0, 0, 0, 0]]
+    assert Segments(np.zeros((1, 5, 0), int), [0]).boxes.tolist() == [[0, 0, 0, 0]]
+
+
 def test_boxes_run_over_layers():
     assert Segments([[[1, 0, 0]], [[0, 0, 1]]], [0]).boxes.tolist() == [[0, 0, 3, 1]]
 
@@ -224,6 +236,8 @@ def test_empty():
             r"labels: expected -1 \(void\), 0\.\.1 or 2 .*, received 0\.\.255",
         ),
         (lambda: Segments([[[1]]], [2]).semantic(2), r"Segments classes: expected indices 0\.\.1, received 2"),
+        (lambda: STORED.check_classes(1), r"Segments classes: expected indices 0\.\.0, received 1"),
+        (lambda: STORED.check_classes(1, "truth"), r"truth classes: expected indices 0\.\.0, received 1"),
         (lambda: STORED.select([0, 0]), r"select: expected distinct rows of 0\.\.1, received \[0, 0\]"),
         (lambda: STORED.select([2]), r"received \[2\]"),
         (lambda: STORED.select([-1]), r"received \[-1\]"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from intarsia.core import Dense, Queries
+from intarsia.core import Dense, Queries, Scorer
 from intarsia.core.errors import InvalidNoun
 from intarsia.decode import decoded, flipped
 from intarsia.decode.semantic import semantic
@@ -100,6 +101,32 @@ def test_flipped_mirrors_the_answer_back():
     image = np.zeros((2, 5, 1), np.uint8)
     image[:, 1] = 7
     np.testing.assert_allclose(flipped(Uneven())(image).logits[0, 1], [[0, 7, 0, 0, 0]] * 2)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("width", [5, 6, 9])
+def test_flipped_is_the_mean_over_both_for_odd_widths_too(width, stride):
+    """Of a scorer that averages areas, so that its grid spans the image whatever the width."""
+
+    def shrunk(image, /, *, stats=None):
+        grid = cv2.resize(image.astype(np.float32), (-(-width // stride), 4), interpolation=cv2.INTER_AREA)
+        grid = grid[..., None] if grid.ndim == 2 else grid  # cv2 drops a single channel
+        return Dense(np.moveaxis(grid + np.float32(stats[0, 0]), -1, 0)[None])  # (1, C, *s)
+
+    image = np.random.default_rng(width).integers(0, 256, (4, width, 1), np.uint8)
+    stats = np.float32([[3, 9]])
+    both = flipped(shrunk)(image, stats=stats)
+    np.testing.assert_allclose(both.logits, shrunk(image, stats=stats).logits, rtol=1e-5)
+    columns = np.arange(width, dtype=np.float32)[None, None, None]  # (1, 1, 1, W)
+    leaning = flipped(lambda image, stats=None: Dense(columns))
+    np.testing.assert_allclose(leaning(image).logits, (width - 1) / 2)
+
+
+def test_flipped_is_a_scorer_of_a_scorer():
+    """As core/protocols.py has it: image by position, stats by name; so it goes twice as well."""
+    steady: Scorer = flipped(flipped(Uneven()))
+    image = np.zeros((1, 5, 1), np.uint8)
+    np.testing.assert_allclose(steady(image, stats=None).logits, flipped(Uneven())(image).logits)
 
 
 def test_flipped_needs_dense():

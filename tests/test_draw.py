@@ -105,6 +105,13 @@ def test_objects_of_a_class_differ_and_stuff_does_not():
     assert np.array_equal(roads[0], roads[1])
 
 
+def test_a_thin_stored_box_is_drawn():
+    """Within one pixel, and none wide: its far edge less one lies before its near edge."""
+    for box in ([5.2, 5, 5.9, 5.8], [3, 3, 3, 3]):
+        thin = Segments(np.ones((1, 20, 20), int), [1], boxes=[box])
+        assert holds(overlay(np.zeros((20, 20, 3), np.uint8), thin, STREET, alpha=0, boxes=True), (0, 0, 200))
+
+
 def test_outlines_lie_on_the_segment_one_pixel_wide():
     ids = np.zeros((1, 6, 6), int)
     ids[0, 1:5, 1:5] = 1

@@ -124,4 +124,4 @@ def test_wrong_number_of_class_weights() -> None:
 def test_only_dense_outputs() -> None:
     cell = torch.zeros(1, 2, 3)
     with pytest.raises(InvalidNoun, match="loss: expected a Dense output, received Queries"):
-        Dice()(Queries(cell, cell, cell), TARGETS)
+        Dice()(Queries(cell, cell, torch.zeros(1, 3, 2, 2)), TARGETS)

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.metrics._semantic_scores import RATIOS, SCALARS
 from intarsia.metrics.semantic import Semantic
 from intarsia.ops.bootstrap import bootstrap_intervals
 from intarsia.ops.packing import pack
@@ -168,14 +169,20 @@ def test_intervals_are_those_of_a_loop_over_drawn_images():
     drawn = []
     for weight in weights:
         one = Semantic(THREE, keys=["x"], counts=sum(w * c for w, c in zip(weight, ordered, strict=True))[None]).compute(0)
-        drawn.append([one.pixel_accuracy, one.mean_iou, one.mean_dice, *one.iou])
+        drawn.append([one.pixel_accuracy, one.mean_iou, one.mean_dice, *(x for name in RATIOS for x in getattr(one, name)[:2])])
     assert np.isnan([row[4] for row in drawn]).any()
-    ends = np.nanquantile(np.array(drawn)[:, :5], [0.025, 0.975], axis=0)
+    ends = np.nanquantile(np.array(drawn), [0.025, 0.975], axis=0)
     np.testing.assert_allclose(scores.intervals["pixel_accuracy"], ends[:, 0])
     np.testing.assert_allclose(scores.intervals["mean_iou"], ends[:, 1])
     np.testing.assert_allclose(scores.intervals["mean_dice"], ends[:, 2])
-    np.testing.assert_allclose(scores.intervals["iou"][:2], ends[:, 3:].T)
-    assert np.isnan(scores.intervals["iou"][2]).all()
+    plain = scores.to_dict()["intervals"]
+    for number, name in enumerate(RATIOS):
+        expected = ends[:, 3 + 2 * number : 5 + 2 * number].T
+        np.testing.assert_allclose(scores.intervals[name][:2], expected)
+        np.testing.assert_allclose([plain[name]["sky"], plain[name]["road"]], expected)
+        assert np.isnan(scores.intervals[name][2]).all()
+        assert plain[name]["banana"] == [None, None]
+    assert list(plain) == [*SCALARS, *RATIOS]
     assert metric.compute(intervals=200, seed=5).to_dict() == scores.to_dict()
     assert metric.compute(intervals=200, seed=6).to_dict() != scores.to_dict()
 

@@ -118,5 +118,6 @@ def test_outputs_are_pytrees() -> None:
     assert doubled.centre is None
     assert doubled.align_corners is True
     assert doubled.aux[0].logits.eq(2).all()
-    queries = Queries(classes=cell, coefficients=cell, prototypes=cell)
+    rows = torch.ones(1, 5, 2)
+    queries = Queries(classes=rows, coefficients=rows, prototypes=cell)
     assert sum(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(queries)) == 3

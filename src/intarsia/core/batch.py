@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from intarsia.core._shapes import check_shapes
 from intarsia.core.errors import InvalidNoun
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Targets:
             raise InvalidNoun("Targets crowd", expected=tuple(self.classes.shape), received=tuple(self.crowd.shape))
 
     def semantic(self) -> Tensor:
-        """(B, *S) int64: class index, -1 void, `num_classes` nothing; where layers overlap the later row wins."""
+        """(B, *S) int64: class index, -1 void, `num_classes` nothing; where layers overlap the later row wins.
+
+        Groups are not asked: all classes are taken to exclude each other.
+        """
         if "semantic" not in self._views:
             batch = self.ids.shape[0]
             top = self.ids.amax(dim=1).long()  # (B, L, *S) -> (B, *S); void is -1 in layer 0 and 0 above
@@ -101,6 +105,7 @@ class Batch:
         batch = self.images.shape[0]
         if len(self.keys) != batch or len(self.sizes) != batch:
             raise InvalidNoun("Batch", expected=f"{batch} keys and sizes", received=f"{len(self.keys)} and {len(self.sizes)}")
+        check_shapes("Batch", images=(self.images, "B C *S"), valid=(self.valid, "B *S"), stats=(self.stats, "B C 2"))
         if self.targets is not None and self.targets.ids.shape[2:] != self.images.shape[2:]:
             raise InvalidNoun(
                 "Batch targets",

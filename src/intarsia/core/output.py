@@ -1,13 +1,16 @@
 """Output: what a network says, `forward(images, valid=None, targets=None) -> Output`.
 
-The arrays are torch's, or numpy's from a bundle. `intarsia.models`
-registers these with torch as pytrees; here they are plain dataclasses.
+The arrays are torch's, or numpy's from a bundle. `intarsia.models` registers these with torch as pytrees; here they are plain
+dataclasses. Each raises InvalidNoun when made of arrays whose shapes contradict each other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+from intarsia.core._shapes import check_shapes
+from intarsia.core.errors import InvalidNoun
 
 __all__ = ["Dense", "Output", "Queries", "Regions"]
 
@@ -30,6 +33,9 @@ class Dense:
     align_corners: bool = False
     """Whether the grid's corner cells lie on the image's corner pixels, as `interpolate` defines it."""
 
+    def __post_init__(self) -> None:
+        check_shapes("Dense", logits=(self.logits, "B C *s"), centre=(self.centre, "B 1 *s"), offset=(self.offset, "B d *s"))
+
 
 @dataclass(frozen=True, eq=False)
 class Queries:
@@ -48,6 +54,16 @@ class Queries:
     """(Q, 2d) anchors, where the network has them."""
     aux: tuple[Queries, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_shapes(
+            "Queries",
+            classes=(self.classes, "B Q C+1"),
+            coefficients=(self.coefficients, "B Q K"),
+            prototypes=(self.prototypes, "B K *s"),
+            boxes=(self.boxes, "B Q 2d"),
+            priors=(self.priors, "Q 2d"),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Regions:
@@ -65,6 +81,17 @@ class Regions:
     semantic: Dense | None = None
     """The stuff branch of a Panoptic FPN (arXiv 1901.02446)."""
     losses: dict[str, Array] | None = None
+
+    def __post_init__(self) -> None:
+        counts = [len(rows) for rows in (self.boxes, self.classes, self.scores, self.masks)]
+        if any(count not in (0, counts[0]) for count in counts):
+            raise InvalidNoun(
+                "Regions", expected=f"boxes, classes, scores and masks of {counts[0]} images, or none", received=counts
+            )
+        for image in range(counts[0]):
+            letters = {"boxes": "N 4", "classes": "N", "scores": "N", "masks": "N m m"}
+            given = {name: (getattr(self, name)[image], shape) for name, shape in letters.items() if getattr(self, name)}
+            check_shapes(f"Regions image {image}", **given)
 
 
 Output = Dense | Queries | Regions

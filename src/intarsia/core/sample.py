@@ -61,6 +61,11 @@ class Sample:
         ):
             if size is not None and size != extent:
                 raise InvalidNoun(f"Sample {self.key!r} {name}", expected=f"the image's size {extent}", received=size)
+        for name, along in (("size", self.size), ("spacing", self.spacing)):
+            if along is not None and len(along) != len(extent):
+                raise InvalidNoun(
+                    f"Sample {self.key!r} {name}", expected=f"{len(extent)} numbers, one for each axis of {extent}", received=along
+                )
         if self.stats is not None and self.stats.shape != (self.image.shape[-1], 2):
             raise InvalidNoun(
                 f"Sample {self.key!r} stats", expected=f"shape ({self.image.shape[-1]}, 2)", received=self.stats.shape

@@ -131,9 +131,7 @@ class Segments:
 
         Raises InvalidNoun where a row's class is not below `num_classes`.
         """
-        highest = int(self.classes.max(initial=-1))
-        if highest >= num_classes:  # num_classes itself would read as nothing
-            raise InvalidNoun("Segments classes", expected=f"indices 0..{num_classes - 1}", received=highest)
+        self.check_classes(num_classes)
         dtype = narrow(-1, num_classes)
         table = np.concatenate([[num_classes], self.classes, [-1]]).astype(dtype)  # index -1 is the last entry
         if len(self.ids) == 1:
@@ -147,6 +145,12 @@ class Segments:
         winner = np.concatenate([[num_classes], self.classes[order]]).astype(dtype).take(top)
         winner[self.void] = -1
         return np.asarray(winner)
+
+    def check_classes(self, num_classes: int, name: str = "Segments") -> None:
+        """Raises InvalidNoun, of `name`, where a row's class is not below `num_classes`, which itself would read as nothing."""
+        highest = int(self.classes.max(initial=-1))
+        if highest >= num_classes:
+            raise InvalidNoun(f"{name} classes", expected=f"indices 0..{num_classes - 1}", received=highest)
 
     def mask(self, row: int) -> NDArray[np.bool_]:
         """(*S) the pixels of one row."""
@@ -174,18 +178,15 @@ class Segments:
         if self._boxes is not None:
             return self._boxes
         dims = len(self.size)
-        low = np.full((len(self) + 1, dims), np.iinfo(np.int64).max)
-        high = np.zeros((len(self) + 1, dims), np.int64)
+        low = np.full((dims, len(self) + 1), np.iinfo(np.intp).max)
+        high = np.zeros((dims, len(self) + 1), np.intp)
         for layer in self.ids:
+            rows, first, last = _line_runs(layer)
             for axis in range(dims):
-                flat = np.moveaxis(layer, axis, 0).reshape(layer.shape[axis], -1)
-                for position, line in enumerate(flat):
-                    rows = np.unique(line)
-                    rows = rows[rows > 0]
-                    low[rows, axis] = np.minimum(low[rows, axis], position)
-                    high[rows, axis] = np.maximum(high[rows, axis], position + 1)
-        low[high[:, -1] == 0] = 0
-        return np.concatenate([low[1:, ::-1], high[1:, ::-1]], axis=1).astype(np.float32)
+                np.minimum.at(low[axis], rows, first[axis])
+                np.maximum.at(high[axis], rows, last[axis] + 1)
+        low[:, high[-1] == 0] = 0
+        return np.concatenate([low[::-1, 1:], high[::-1, 1:]]).T.astype(np.float32)  # (2d, N) -> (N, 2d)
 
     # -- edits -----------------------------------------------------------------------------------------------------------------
 
@@ -266,6 +267,20 @@ class Segments:
     def __repr__(self) -> str:
         size, layers = "x".join(map(str, self.size)), len(self.ids)
         return f"Segments({len(self)} rows, {size}, {layers} layer{'s' if layers > 1 else ''})"
+
+
+def _line_runs(layer: NDArray[Any]) -> tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...]]:
+    """The runs of ids above 0 along the last axis of (*S): the id (R,), and the first and last pixel, each d times (R,).
+
+    A map is a few thousand runs, so whatever is asked of all pixels costs no more than finding the edges.
+    """
+    starts_here = np.ones(layer.shape, np.bool_)
+    np.not_equal(layer[..., 1:], layer[..., :-1], out=starts_here[..., 1:])
+    starts = np.flatnonzero(starts_here)
+    ends = np.append(starts, layer.size)[1:] - 1
+    ids = layer.reshape(-1)[starts].astype(np.intp)
+    some = ids > 0
+    return ids[some], np.unravel_index(starts[some], layer.shape), np.unravel_index(ends[some], layer.shape)
 
 
 def _seen(labels: NDArray[Any], count: int) -> NDArray[np.bool_]:

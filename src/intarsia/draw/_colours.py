@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from intarsia.core import Segments
-from intarsia.core.errors import InvalidNoun, OptionError, nearest
+from intarsia.core.errors import OptionError, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,9 +40,7 @@ def row_colours(segments: Segments, classes: ClassSet, by: By = "object") -> NDA
     """
     if by not in get_args(By):
         raise OptionError("by", expected="object or class", received=repr(by), hint=nearest(str(by), get_args(By)))
-    highest = int(segments.classes.max(initial=-1))
-    if highest >= len(classes):
-        raise InvalidNoun("Segments classes", expected=f"indices 0..{len(classes) - 1}", received=highest)
+    segments.check_classes(len(classes))
     table: NDArray[np.uint8] = np.zeros((len(segments) + 2, 3), np.uint8)
     table[:-2] = np.array(classes.colours, np.uint8)[segments.classes]
     table[-2:] = NOTHING, VOID

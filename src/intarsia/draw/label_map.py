@@ -32,9 +32,6 @@ def label_map(segments: Segments, classes: ClassSet) -> Image.Image:
     """
     if len(segments.size) != 2:
         raise InvalidNoun("label map", expected="segments of size (H, W)", received=segments.size, hint="Give it one slice.")
-    highest = int(segments.classes.max(initial=-1))
-    if highest >= len(classes):
-        raise InvalidNoun("Segments classes", expected=f"indices 0..{len(classes) - 1}", received=highest)
     dtype, top = (np.uint8, 255) if len(classes) <= INDEXED else (np.uint16, 65535)
     table = np.arange(len(classes) + 2).astype(dtype)  # by class, then nothing, then void
     table[-2:] = top - 1, top

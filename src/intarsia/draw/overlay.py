@@ -94,7 +94,7 @@ def _boxed(
         left, top, right, bottom = boxes[row].tolist()
         colour, name, score = tuple(table[row].tolist()), classes.names[segments.classes[row]], float(segments.scores[row])
         text = name if score == 1 else f"{name} {score:.2f}"
-        pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=max(1, round(scale / 2)))
+        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=max(1, round(scale / 2)))
         anchor = "lb" if top > 14 else "lt"
         tag = pen.textbbox((left + 2, top), text, font=font(11), anchor=anchor)
         pen.rectangle((tag[0] - 2, tag[1] - 1, tag[2] + 1, tag[3] + 1), fill=colour)

@@ -10,10 +10,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PER_CLASS", "SCALARS", "SemanticScores"]
+__all__ = ["PER_CLASS", "RATIOS", "SCALARS", "SemanticScores"]
 
 SCALARS = ("pixel_accuracy", "mean_pixel_accuracy", "mean_iou", "frequency_weighted_iou", "mean_dice")
-PER_CLASS = ("share", "iou", "dice", "precision", "recall")
+RATIOS = ("iou", "dice", "precision", "recall")
+"""The per-class scores that intervals are drawn for."""
+PER_CLASS = ("share", *RATIOS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,8 @@ class SemanticScores:
     confusion: NDArray[np.int64]
     """(C+1, C+2) pixels: rows are the truth (classes, nothing), columns the prediction (classes, nothing, void)."""
     intervals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """95 % bootstrap intervals over images: (2,) low and high for each scalar, (C, 2) for "iou"; empty where none were drawn."""
+    """95 % bootstrap intervals over images: (2,) low and high for each scalar, (C, 2) for each of iou, dice, precision
+    and recall; empty where none were drawn."""
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -56,7 +59,7 @@ class SemanticScores:
             **{name: _plain(getattr(self, name)) for name in SCALARS},
             **{name: by_name(getattr(self, name)) for name in PER_CLASS},
             "absent": list(self.absent),
-            "intervals": {name: by_name(ends) if name == "iou" else _plain(ends) for name, ends in self.intervals.items()},
+            "intervals": {name: by_name(ends) if name in RATIOS else _plain(ends) for name, ends in self.intervals.items()},
             "confusion": self.confusion.tolist(),
         }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from intarsia.core.errors import IntarsiaError, InvalidNoun
-from intarsia.metrics._semantic_scores import PER_CLASS, SCALARS, SemanticScores
+from intarsia.metrics._semantic_scores import PER_CLASS, RATIOS, SCALARS, SemanticScores
 from intarsia.ops.bootstrap import bootstrap_intervals
 from intarsia.ops.runs import joint_histogram
 
@@ -107,22 +107,22 @@ class Semantic:
         scores = {name: values[0] for name, values in _scores(_marginals(total[None])).items()}
         ends: dict[str, NDArray[np.float64]] = {}
         if intervals and len(counts) > 1:
-            wanted = (*SCALARS, "iou")
+            wanted = (*SCALARS, *RATIOS)
             flat = bootstrap_intervals(
                 _marginals(counts),
                 lambda sums: np.column_stack([_scores(sums)[name] for name in wanted]),
                 rounds=intervals,
                 seed=seed,
             )
-            ends = {**dict(zip(SCALARS, flat, strict=False)), "iou": flat[len(SCALARS) :]}
+            of_classes = flat[len(SCALARS) :].reshape(len(RATIOS), len(self.classes), 2)
+            ends = dict(zip(wanted, (*flat[: len(SCALARS)], *of_classes), strict=True))
         values: dict[str, Any] = {name: float(scores[name]) for name in SCALARS} | {name: scores[name] for name in PER_CLASS}
         return SemanticScores(names=self.classes.names, images=len(counts), **values, confusion=total, intervals=ends)
 
     def _rows(self, name: str, segments: Segments) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """(*S) ids and the class of each: nothing first, void last; of rows where they make a short table, else of classes."""
         nothing, void = len(self.classes), len(self.classes) + 1
-        if len(segments) and int(segments.classes.max()) >= nothing:
-            raise InvalidNoun(f"{name} classes", expected=f"indices 0..{nothing - 1}", received=int(segments.classes.max()))
+        segments.check_classes(nothing, name)
         if len(segments.ids) == 1 and len(segments) <= ROWS:
             return segments.ids[0], np.concatenate([[nothing], segments.classes, [void]])
         return segments.semantic(nothing), np.arange(void + 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from intarsia.core.errors import InvalidNoun, OptionError, nearest
+from intarsia.core.errors import OptionError, nearest
 from intarsia.core.segments import Segments
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def trained_segments(segments: Segments, classes: ClassSet, which: Which) -> Seg
     """
     if which not in get_args(Which):
         raise OptionError("trained", expected="all, things or classes", received=repr(which), hint=nearest(which, get_args(Which)))
-    highest = int(segments.classes.max(initial=-1))
-    if highest >= len(classes):
-        raise InvalidNoun("Segments classes", expected=f"indices 0..{len(classes) - 1}", received=highest)
+    segments.check_classes(len(classes))
     if which == "things":
         return segments.select(classes.is_thing[segments.classes])
     return _merged(segments, classes) if which == "classes" else segments

@@ -106,6 +106,15 @@ def test_what_counts_as_black_and_white():
     assert value_range(np.zeros((1, 1, 2), np.uint16), np.float32([[10, 90], [5, 60]])) == (5.0, 90.0)
 
 
+def test_nodata_and_what_is_no_number_are_neither_black_nor_white():
+    image = np.float32([[[np.nan], [np.inf], [-np.inf], [-3.0], [9.0], [1e6]]])
+    valid = np.array([[True, True, True, True, True, False]])
+    assert value_range(image, valid=valid) == (-3.0, 9.0)
+    assert value_range(image[:, :3]) == (0.0, 1.0)
+    assert value_range(image, valid=~valid & False) == (0.0, 1.0)
+    assert value_range(np.int16([[[-9], [4]]]), valid=np.array([[False, True]])) == (4.0, 4.0)
+
+
 def test_the_source_is_not_written_to():
     image = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype(np.float32)
     before = image.copy()

@@ -183,6 +183,31 @@ def test_the_outside_stays_zero_under_colour_and_noise():
     assert moved.image[moved.valid].any()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_colour_does_not_depend_on_padding_nor_on_the_crop(dtype):
+    """Black and white are those of the source, here 1000 and 2000, not those of the zeros around it or of the part that is left."""
+    given = Sample(np.linspace(1000, 2000, 48, dtype=dtype).reshape(6, 8, 1))
+    plain = Compose((Contrast(0.5), Gamma((2.0, 2.0))))(given, RNG(1)).image
+    assert not np.array_equal(plain, given.image)
+    for warp in (Pad(multiple=32), Crop((4, 4), at="centre")):
+        moved = Compose((Contrast(0.5), Gamma((2.0, 2.0)), warp))(given, RNG(1))
+        expected = warp(Sample(plain), RNG(0))
+        assert np.abs(moved.image.astype(float) - expected.image).max() <= 1
+    padded = Pad(multiple=32)(given, RNG(0))  # rendered by itself: its padding is nodata of the next source
+    again = Compose((Contrast(0.5), Gamma((2.0, 2.0))))(padded, RNG(1))
+    assert np.abs(again.image[padded.valid].astype(float) - plain.reshape(-1, 1)).max() <= 1
+
+
+def test_one_nan_stays_one_nan():
+    image = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8, 1)
+    broken = image.copy()
+    broken[2, 3] = np.nan
+    steps = Compose((Brightness(0.3), Contrast(0.3), Gamma()))
+    moved, sound = steps(Sample(broken), RNG(1)).image, steps(Sample(image), RNG(1)).image
+    assert np.argwhere(np.isnan(moved)).tolist() == [[2, 3, 0]]
+    np.testing.assert_allclose(np.delete(moved.ravel(), 19), np.delete(sound.ravel(), 19), rtol=1e-6)
+
+
 def test_contrast_leaves_the_middle_and_gamma_the_ends():
     grey = Sample(np.full((4, 4, 1), 32768, np.uint16))
     assert abs(int(Contrast(0.9)(grey, RNG(0)).image[0, 0, 0]) - 32768) <= 1
@@ -224,6 +249,15 @@ def test_torchvision_leaves_torchs_random_state_alone():
     torch.manual_seed(7)
     TorchvisionV2("RandomHorizontalFlip")(sample(), RNG(0))
     assert torch.equal(torch.rand(1), first)
+
+
+def test_torchvision_reseeds_no_gpu(monkeypatch):
+    import torch
+
+    for name in ("manual_seed", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, lambda seed: pytest.fail("the GPUs were reseeded"))
+    one, other = (TorchvisionV2("RandomCrop", {"size": (32, 40)})(sample(), RNG(seed)).image for seed in (0, 1))
+    assert not np.array_equal(one, other)
 
 
 def test_torchvision_colour_takes_a_callable_too():

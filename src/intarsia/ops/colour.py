@@ -51,9 +51,11 @@ def add_step(curve: Curve, scale: float = 1.0, shift: float = 0.0, power: float 
     return (*curve, (scale, shift, power))
 
 
-def value_range(image: NDArray[Any], stats: NDArray[np.float32] | None = None) -> tuple[float, float]:
+def value_range(
+    image: NDArray[Any], stats: NDArray[np.float32] | None = None, valid: NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
     """What counts as black and white: the extremes of `stats` (C, 2) if given, the dtype's range for 8 and 16 bit without sign,
-    else the least and greatest value of the image.
+    else the least and greatest finite value of the image (*S, C) where `valid` (*S) holds; 0 and 1 where there is none.
 
     >>> value_range(np.zeros((1, 1, 3), np.uint16))
     (0.0, 65535.0)
@@ -62,7 +64,10 @@ def value_range(image: NDArray[Any], stats: NDArray[np.float32] | None = None) -
         return float(stats[:, 0].min()), float(stats[:, 1].max())
     if image.dtype in (np.uint8, np.uint16):
         return 0.0, float(np.iinfo(image.dtype).max)
-    return (float(image.min()), float(image.max())) if image.size else (0.0, 1.0)
+    seen = image if valid is None else image[valid]
+    if image.dtype.kind == "f":
+        seen = seen[np.isfinite(seen)]
+    return (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
 
 
 def recolour(

@@ -1,4 +1,4 @@
-"""Checks of options, so that a transform that cannot work is never made."""
+"""Checks of options, so that a transform that cannot work is never made; and the draw that the colour transforms share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from intarsia.core.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["check_probability", "check_range", "check_size"]
+    import numpy as np
+
+__all__ = ["check_range", "check_share", "check_size", "drawn_factor"]
 
 
 def check_size(name: str, size: Sequence[int]) -> tuple[int, ...]:
@@ -30,7 +32,13 @@ def check_range(name: str, limits: Sequence[float], *, above: float = 0.0) -> tu
     return float(limits[0]), float(limits[1])
 
 
-def check_probability(name: str, value: float) -> None:
+def check_share(name: str, value: float) -> None:
     """OptionError unless 0 <= value <= 1."""
     if not 0 <= value <= 1:
         raise OptionError(name, expected="a number from 0 to 1", received=value)
+
+
+def drawn_factor(amount: float, probability: float, rng: np.random.Generator) -> float:
+    """Uniformly from 1 - amount .. 1 + amount with the given probability, else 1."""
+    chosen, factor = rng.random() < probability, float(rng.uniform(1 - amount, 1 + amount))
+    return factor if chosen else 1.0

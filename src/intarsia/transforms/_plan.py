@@ -73,12 +73,13 @@ class Plan:
 
         Spacing follows the warp; a geotransform that no longer holds is dropped.
         """
-        image, within = sample.image, None
+        image, within, recoloured = sample.image, None, self.mix is not None or self.curve or self.passes
+        # of the source: what a warp adds around it, and how it is cut, must not move black and white
+        low, high = value_range(image, sample.stats, sample.valid) if recoloured else (0.0, 1.0)
         if self.size != self.source or not np.array_equal(self.matrix, np.eye(len(self.matrix))):
             image, within = warp_image(image, self.matrix, self.size), inside(self.source, self.matrix, self.size)
             sample = self._warped(sample, image, within)
-        if self.mix is not None or self.curve or self.passes:
-            low, high = value_range(image, sample.stats)
+        if recoloured:
             image = recolour(image, self.mix, self.curve, low=low, high=high)
             for extra in self.passes:
                 image = extra(image, low, high)

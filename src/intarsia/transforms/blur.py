@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from intarsia.ops.resampling import by_channels
-from intarsia.transforms._checks import check_probability, check_range
+from intarsia.transforms._checks import check_range, check_share
 from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Blur(Planned):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", check_range("Blur sigma", self.sigma))
-        check_probability("Blur probability", self.probability)
+        check_share("Blur probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and a sigma."""

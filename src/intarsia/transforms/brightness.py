@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import OptionError
-from intarsia.transforms._checks import check_probability
+from intarsia.transforms._checks import check_share, drawn_factor
 from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
@@ -30,11 +29,10 @@ class Brightness(Planned):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.amount <= 1:
-            raise OptionError("Brightness amount", expected="a number from 0 to 1", received=self.amount)
-        check_probability("Brightness probability", self.probability)
+        check_share("Brightness amount", self.amount)
+        check_share("Brightness probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and a factor."""
-        chosen, factor = rng.random() < self.probability, rng.uniform(1 - self.amount, 1 + self.amount)
-        return plan.curved(scale=factor) if chosen else plan
+        factor = drawn_factor(self.amount, self.probability, rng)
+        return plan.curved(scale=factor) if factor != 1 else plan

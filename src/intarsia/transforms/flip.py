@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intarsia.transforms._checks import check_probability
+from intarsia.transforms._checks import check_share
 from intarsia.transforms._plan import Plan, Planned
 
 __all__ = ["Flip"]
@@ -30,7 +30,7 @@ class Flip(Planned):
 
     def __post_init__(self) -> None:
         for name in ("horizontal", "vertical", "depth"):
-            check_probability(f"Flip {name}", getattr(self, name))
+            check_share(f"Flip {name}", getattr(self, name))
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws one yes or no per axis."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intarsia.transforms._checks import check_probability, check_range
+from intarsia.transforms._checks import check_range, check_share
 from intarsia.transforms._plan import Plan, Planned
 
 __all__ = ["Gamma"]
@@ -26,7 +26,7 @@ class Gamma(Planned):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", check_range("Gamma power", self.power))
-        check_probability("Gamma probability", self.probability)
+        check_share("Gamma probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and a power."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.core.errors import OptionError
 from intarsia.ops.colour import rounded
-from intarsia.transforms._checks import check_probability
+from intarsia.transforms._checks import check_share
 from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ class Noise(Planned):
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.std <= 1:
-            raise OptionError("Noise std", expected="a number from 0 to 1", received=self.std)
-        check_probability("Noise probability", self.probability)
+        check_share("Noise std", self.std)
+        check_share("Noise probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, a deviation, and the seed of the noise."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intarsia.core.errors import OptionError
-from intarsia.transforms._checks import check_probability
+from intarsia.transforms._checks import check_share
 from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import about_centre
 
@@ -29,7 +29,7 @@ class Rotation(Planned):
     def __post_init__(self) -> None:
         if not 0 <= self.degrees <= 180:
             raise OptionError("Rotation degrees", expected="a number from 0 to 180", received=self.degrees)
-        check_probability("Rotation probability", self.probability)
+        check_share("Rotation probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and an angle."""

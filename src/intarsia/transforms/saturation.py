@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import OptionError
 from intarsia.ops.colour import greying
-from intarsia.transforms._checks import check_probability
+from intarsia.transforms._checks import check_share, drawn_factor
 from intarsia.transforms._plan import Plan, Planned
 
 if TYPE_CHECKING:
@@ -31,11 +30,10 @@ class Saturation(Planned):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.amount <= 1:
-            raise OptionError("Saturation amount", expected="a number from 0 to 1", received=self.amount)
-        check_probability("Saturation probability", self.probability)
+        check_share("Saturation amount", self.amount)
+        check_share("Saturation probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and a factor."""
-        chosen, factor = rng.random() < self.probability, rng.uniform(1 - self.amount, 1 + self.amount)
-        return plan.mixed(greying(plan.channels, factor)) if chosen and plan.channels > 1 else plan
+        factor = drawn_factor(self.amount, self.probability, rng)
+        return plan.mixed(greying(plan.channels, factor)) if factor != 1 and plan.channels > 1 else plan

@@ -44,7 +44,7 @@ class TorchvisionV2:
         image = tv_tensors.Image(torch.from_numpy(pixels.astype(np.float32) if wide else pixels.copy()))
         mask = tv_tensors.Mask(torch.from_numpy(_to_mask(sample)))  # (1 + L, H, W)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**63)))
+            torch.default_generator.manual_seed(int(rng.integers(2**63)))  # torch.manual_seed would reseed the GPUs, for good
             # both in one call: parameters are drawn once per call; a mask sliced before this line would be a plain tensor and be
             # passed over in silence
             moved, moved_mask = self._built()(image, mask)

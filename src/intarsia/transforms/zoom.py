@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intarsia.transforms._checks import check_probability, check_range
+from intarsia.transforms._checks import check_range, check_share
 from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import about_centre
 
@@ -28,7 +28,7 @@ class Zoom(Planned):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", check_range("Zoom scale", self.scale))
-        check_probability("Zoom probability", self.probability)
+        check_share("Zoom probability", self.probability)
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws yes or no, and a scale."""

@@ -1,8 +1,9 @@
-"""Exact arg-max of up-sampled logits, without ever up-sampling them.
+"""The arg-max of up-sampled logits, without ever up-sampling them; exact up to float32 rounding.
 
 Linear interpolation gives each pixel a convex combination of the corners of its low-resolution cell. Where all corners have the
 same arg-max, so has every pixel inside; only the mixed cells, a few per cent with a trained network, are interpolated. Where many
-cells are mixed (noise, an untrained network) every pixel is, band by band. No (C, *S) array is ever made.
+cells are mixed (noise, an untrained network) every pixel is, band by band. No (C, *S) array is ever made. Where two classes
+differ by less than float32 rounds, either may be named: other orders of the same sum round otherwise.
 """
 
 from __future__ import annotations

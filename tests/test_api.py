@@ -128,6 +128,14 @@ def test_a_finished_run_is_resumed_to_itself(run):
     assert run.last.read_bytes() == before
 
 
+def test_predictions_do_not_overwrite_images(data, run, tmp_path):
+    (tmp_path / "photo.png").write_bytes(next((data / "images" / "test").iterdir()).read_bytes())
+    before = (tmp_path / "photo.png").read_bytes()
+    with pytest.raises(OptionError, match="--out: expected a folder apart from the images"):
+        intarsia.predict(run, tmp_path / "photo.png", out=tmp_path, device="cpu")
+    assert (tmp_path / "photo.png").read_bytes() == before
+
+
 def test_a_run_is_not_overwritten(data, run):
     with pytest.raises(OptionError, match="--out: expected a folder without a run, received .* `intarsia resume"):
         intarsia.train(data, out=str(run.folder), **TINY)

@@ -60,7 +60,7 @@ def test_accumulated_batches_are_a_large_one_in_parts():
 
 
 def test_an_epoch_takes_no_sample_twice_and_each_epoch_another_order():
-    epochs = [[index for batch in tickets(batch_size=5)[4 * e : 4 * e + 4] for _, index in batch] for e in range(3)]
+    epochs = [[index for batch in tickets(batch_size=5)[4 * e : 4 * e + 4] for _, index, _ in batch] for e in range(3)]
     assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
 
@@ -68,7 +68,8 @@ def test_an_epoch_takes_no_sample_twice_and_each_epoch_another_order():
 def test_a_set_smaller_than_a_batch_fills_it():
     (batch,) = TrainingOrder(3, 8, range(1))
     assert len(batch) == 8
-    assert {index for _, index in batch} == {0, 1, 2}
+    assert {index for _, index, _ in batch} == {0, 1, 2}
+    assert len(set(batch)) == 8, "the same picture twice"
 
 
 def test_collate_pads_layers_and_rows_and_keeps_dtype():

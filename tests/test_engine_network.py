@@ -71,8 +71,21 @@ def test_confidence_is_the_probability_of_the_answer(model):
 
 
 def test_other_channels_are_refused(model):
-    with pytest.raises(OptionError, match=r"image: expected 3 channels, as in training, received shape \(8, 8, 1\)"):
+    with pytest.raises(DataError, match=r"image: expected 3 channels, as in training, received shape \(8, 8, 1\)"):
         model(np.zeros((8, 8, 1), np.uint8))
+
+
+def test_other_depths_are_refused(model):
+    with pytest.raises(DataError, match=r"image: expected 8-bit values, as in training, received uint16"):
+        model(np.zeros((8, 8, 3), np.uint16))
+
+
+def test_a_file_that_does_not_fit_is_named(model, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "grey.png")
+    with pytest.raises(DataError, match=r"grey\.png: image: expected 3 channels, as in training"):
+        model.predict(tmp_path / "grey.png")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +115,19 @@ def test_weights_of_another_network_do_not_fit(model, tmp_path):
     write_tensors(tmp_path / "x.safetensors", {"stray": torch.zeros(1)}, model.recipe.to_dict())
     with pytest.raises(CheckpointError, match="expected the weights of 'unet' as its header describes it"):
         intarsia.load(tmp_path / "x.safetensors")
+
+
+def test_a_state_is_no_network(tmp_path):
+    write_tensors(tmp_path / "state.safetensors", {"rng.cpu": torch.get_rng_state()}, {"progress": {}})
+    with pytest.raises(CheckpointError, match=r"expected the weights of a network, .* Take weights/best.safetensors"):
+        intarsia.load(tmp_path / "state.safetensors")
+
+
+@pytest.mark.parametrize(("option", "value"), [("device", "cuda:99"), ("device", "gpu"), ("precision", "half")])
+def test_a_wrong_device_or_precision_is_told_at_once(model, tmp_path, option, value):
+    folder = model.save_pretrained(tmp_path)
+    with pytest.raises(OptionError, match=f"--{option}: expected .* received '{value}'"):
+        intarsia.load(folder, **{option: value})
 
 
 def test_tensors_and_header_come_back(tmp_path):

@@ -8,11 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import intarsia
-from intarsia.core.errors import DataError, IntarsiaError
+from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core.errors import CheckpointError, DataError, IntarsiaError
+from intarsia.data.dataset import Dataset
+from intarsia.data.images import read_labels, write_labels
 from intarsia.engine.checkpoint import read_tensors
 from intarsia.engine.demo import write_scenes
 from intarsia.engine.devices import accelerator_for
@@ -42,22 +46,24 @@ def start(data: Path, out: Path, **options) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def test_a_run_killed_and_resumed_has_the_weights_of_one_never_killed(tmp_path):
-    data = folder_of_scenes(tmp_path / "data")
-    options = {**TINY, "epochs": 6, "checkpoint_steps": 1, "ema": 0.9, "optimizer": "adamw", "half_size_epochs": 2, "accumulate": 1}
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_run_killed_and_resumed_has_the_weights_of_one_never_killed(tmp_path, at):
+    """Killed within an epoch of half size, or of whole size."""
+    data = folder_of_scenes(tmp_path / "data", 24)
+    options = {**TINY, "epochs": 4, "checkpoint_steps": 1, "ema": 0.9, "optimizer": "adamw", "half_size_epochs": 2, "accumulate": 1}
     whole = start(data, tmp_path / "whole", **options)
     assert whole.wait() == 0
     killed = start(data, tmp_path / "killed", **options)
-    state, kills = tmp_path / "killed" / "state.safetensors", 0
+    state = tmp_path / "killed" / "state.safetensors"
     while killed.poll() is None:
-        if state.exists() and read_tensors(state)[1]["progress"]["epoch"] >= 1:
+        reached = read_tensors(state)[1]["progress"] if state.exists() else {"epoch": 0}
+        if reached["epoch"] == at and reached["step"] > 0:
             killed.send_signal(signal.SIGKILL)
-            kills += 1
             break
         time.sleep(0.005)
     assert killed.wait() == -signal.SIGKILL
     reached = read_tensors(state)[1]["progress"]
-    assert reached["epoch"] < 6, "the training was over before it could be killed"
+    assert (reached["epoch"], reached["step"] > 0) == (at, True), "not killed within the epoch it was to be"
     code = f"import intarsia; intarsia.resume({str(tmp_path / 'killed')!r}, quiet=True)"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     for name in ("last", "best"):
@@ -68,8 +74,8 @@ def test_a_run_killed_and_resumed_has_the_weights_of_one_never_killed(tmp_path):
         [line.split(",")[:3] for line in (tmp_path / run / "metrics.csv").read_text().splitlines()] for run in ("whole", "killed")
     ]
     assert rows[0] == rows[1]
-    assert len(rows[0]) == 7
-    assert not list((tmp_path / "killed").rglob(".*.safetensors")) or kills  # a draft may lie about after a kill, never a half file
+    assert len(rows[0]) == 5
+    assert not list((tmp_path / "killed").rglob(".*.safetensors")), "a draft that the kill has left is still there"
 
 
 def test_training_learns_and_leaves_what_the_run_folder_promises(tmp_path):
@@ -97,12 +103,13 @@ def test_reproduce_gives_the_same_weights(tmp_path):
     assert (tmp_path / "run-reproduced" / "reproduction.json").is_file()
 
 
-def test_changed_data_is_not_resumed(tmp_path):
+def test_changed_data_is_not_trained_on_again(tmp_path):
     data = folder_of_scenes(tmp_path / "data")
     run = intarsia.train(data, out=str(tmp_path / "run"), epochs=1, quiet=True, **TINY)
-    next(data.rglob("images/train/*.png")).unlink()
-    with pytest.raises(DataError, match=r"received hash|expected"):
-        intarsia.resume(run, quiet=True)
+    mask = next(data.rglob("masks/train/*.png"))
+    write_labels(mask, (read_labels(mask) == 0).astype("uint8"))
+    with pytest.raises(DataError, match=r"received hash [0-9a-f]{32}: files were added, removed or changed"):
+        intarsia.reproduce(run, quiet=True)
 
 
 @pytest.fixture
@@ -128,6 +135,46 @@ def weights_after(data, steps=3, **changes):
         set_rate(parts.optimiser, 0.1)
         accumulated_step(parts, [next(stream) for _ in range(options.accumulate)])
     return torch.cat([parameter.detach().flatten() for parameter in parts.bare.parameters()])
+
+
+def test_half_size_halves_the_pictures_and_fraction_the_data(tmp_path):
+    data = intarsia.open_dataset(folder_of_scenes(tmp_path / "data", 8))
+    options = TrainOptions(**{**TINY, "fraction": 0.5, "batch_size": 2})
+    parts = Ingredients(data, options, accelerator_for(options))
+    assert len(parts.train_data) == 4
+    sizes = [tuple(next(parts.batches(parts.order(range(1)), half=half)).images.shape[2:]) for half in (True, False)]
+    assert sizes == [(16, 20), (32, 40)]
+
+
+def test_what_is_asked_for_in_vain_is_told_before_a_run_folder_is_made(tmp_path):
+    data = folder_of_scenes(tmp_path / "data", 8)
+    for wrong in ({"model": "unett"}, {"model_args": {"width": [4]}}, {"loss": {"dise": 1.0}}, {"encoder": "resnet-eighteen"}):
+        with pytest.raises(IntarsiaError):
+            intarsia.train(data, **{**TINY, "out": str(tmp_path / "run"), "quiet": True, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_under_way_is_not_reproduced(tmp_path):
+    run = intarsia.train(folder_of_scenes(tmp_path / "data", 8), out=str(tmp_path / "run"), epochs=1, quiet=True, **TINY)
+    (run.folder / "val" / "scores.json").unlink()
+    with pytest.raises(CheckpointError, match=r"expected a finished run, received one under way. `intarsia resume"):
+        intarsia.reproduce(run, quiet=True)
+
+
+def test_class_weights_count_nothing_too(tmp_path):
+    rng = np.random.default_rng(0)
+    classes = ClassSet(("cell",), nothing=True)
+    samples = [
+        Sample(rng.integers(0, 256, (12, 12, 3), np.uint8), Segments((rng.random((1, 12, 12)) < 0.25).astype(int), [0]), str(i))
+        for i in range(4)
+    ]
+    data = Dataset.from_samples(samples, classes, splits=dict.fromkeys("0123", "train"))
+    options = TrainOptions(**TINY, class_weights="inverse")
+    parts = Ingredients(data, options, accelerator_for(options))
+    weights = parts.loss.losses[0].class_weights
+    assert len(weights) == 2
+    assert weights[0] > 2 * weights[1] > 0
+    assert parts.loss_of(next(parts.batches(parts.order(range(1))))).item() > 0
 
 
 def test_accumulation_equals_one_large_batch_also_where_void_differs(void_data):

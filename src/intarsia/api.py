@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import DatasetNotFound, OptionError, nearest
-from intarsia.data.class_files import write_classes
+from intarsia.data.class_files import read_classes, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import read_image, write_bytes
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
 from intarsia.engine.options import LrFindOptions, TrainOptions
-from intarsia.engine.run import Run, new_run, run_of
+from intarsia.engine.run import Run, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,10 +57,16 @@ def open_image(path: str | Path) -> NDArray[Any]:
     return read_image(Path(path))
 
 
-def open_mask(path: str | Path, classes: ClassSet | Sequence[str] | None = None, *, image: str | Path | None = None) -> Sample:
-    """A label file, by itself or over its image: `open_mask("a.png").show()`. Without `classes` the ids are the names."""
+def open_mask(
+    path: str | Path, classes: ClassSet | Sequence[str] | str | Path | None = None, *, image: str | Path | None = None
+) -> Sample:
+    """A label file, by itself or over its image: `open_mask("a.png").show()`. `classes` are names, or a class file; else the ids
+    are the names.
+    """
     from intarsia.engine.looking import sample_of_ids
 
+    if isinstance(classes, str | Path):
+        classes = read_classes(Path(classes)).classes
     names = classes if classes is None or isinstance(classes, ClassSet) else ClassSet(tuple(classes))
     return sample_of_ids(Path(path), names, None if image is None else Path(image))
 
@@ -91,21 +97,20 @@ def train(
     `changes` are fields of TrainOptions: `train(data, model="unet", encoder="mobilenetv2_100", epochs=40)`. Each callback is called
     with the row of an epoch.
     """
-    from intarsia.engine.training import train_and_draw
+    from intarsia.engine.training import start
 
     options = _options(TrainOptions, options, changes)
     dataset = _opened(data, options.format, options.data_args)
-    for split in (options.split, options.val_split):
-        dataset.split(split).check()
-    return train_and_draw(dataset, options, new_run(dataset, options), callbacks=callbacks, quiet=quiet)
+    used = {record for split in (options.split, options.val_split) for record in dataset.split(split).records}
+    dataset.subset(record for record in dataset.records if record in used).check()
+    return start(dataset, options, callbacks=callbacks, quiet=quiet)
 
 
-def resume(run: str | Path | Run, *, quiet: bool = False) -> Run:
+def resume(run: str | Path | Run, *, callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (), quiet: bool = False) -> Run:
     """Goes on with a run that was killed, with its own options; a finished one is returned as it is."""
-    from intarsia.engine.training import train_and_draw
+    from intarsia.engine.training import go_on
 
-    run = run if isinstance(run, Run) else Run(Path(run))
-    return train_and_draw(run.open_data(), run.options, run, quiet=quiet)
+    return go_on(run if isinstance(run, Run) else Run(Path(run)), callbacks=callbacks, quiet=quiet)
 
 
 def reproduce(run: str | Path | Run, *, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -121,7 +126,9 @@ def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path
     from intarsia.engine.training import find_rate
 
     options = _options(LrFindOptions, options, changes)
-    return find_rate(_opened(data, options.format, options.data_args), options, Path(out))
+    dataset = _opened(data, options.format, options.data_args)
+    dataset.split(options.split).check()
+    return find_rate(dataset, options, Path(out))
 
 
 def load(source: str | Path | Run, *, device: str = "auto", precision: str = "auto", flip: bool = False) -> Model:
@@ -188,13 +195,15 @@ def predict(
     loaded = _loaded(model, device=device, precision=precision, flip=flip)
     named = [images] if isinstance(images, str | Path) else images
     files = [file for path in named for file in _image_files(Path(path))]
+    targets = [Path(out) / f"{file.stem}.png" for file in files]
+    if len(set(targets)) < len(files) or {path.resolve() for path in targets} & {file.resolve() for file in files}:
+        raise OptionError("--out", expected="a folder apart from the images, and images of distinct names", received=str(out))
     write_bytes(Path(out) / "classes.json", write_classes(Coding.from_classes(loaded.classes)))
-    written = []
-    for file in files:
+    for file, target in zip(files, targets, strict=True):
         answer = loaded.predict(file)
-        answer.save(Path(out) / f"{file.stem}_overlay.png")
-        written.append(answer.save_label_map(Path(out) / f"{file.stem}.png"))
-    return written
+        answer.save(target.with_name(f"{file.stem}_overlay.png"))
+        answer.save_label_map(target)
+    return targets
 
 
 def _image_files(path: Path) -> list[Path]:

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
     except KeyboardInterrupt:
         return _complain("interrupted", code=130)
-    except IntarsiaError as error:
+    except (IntarsiaError, OSError) as error:  # also a full disk, or a folder that must not be written to
         if os.environ.get("INTARSIA_TRACEBACK"):
             raise
         return _complain(str(error), code=1)

@@ -23,7 +23,7 @@ __all__ = ["flags", "parsed"]
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w-]*)=(?P<value>.*)", re.DOTALL)
 TABLES = ("--loss", "--model-args", "--data-args")
 """The options that themselves take name=value."""
-SEVERAL = (*TABLES, "--size", "--scale", "--mean", "--std", "--track")
+SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track")
 """The options that take several values, which name=value separates by commas."""
 REGISTRY = ConstructorRegistry()
 
@@ -34,7 +34,7 @@ def parsed(command: Callable[..., None], words: Sequence[str], *, prog: str) -> 
     Exits by SystemExit where help is asked for (0) or the words are wrong (2, explained on stderr). Where `command` takes
     `training` and `config`, that TOML file gives the defaults of `training`; raises OptionError for a wrong file.
     """
-    words = flags(words)
+    words = [part for word in flags(words) for part in (word.split("=", 1) if word.startswith("--config=") else [word])]
     signature = inspect.signature(command, eval_str=True)
     parameters = dict(signature.parameters)
     if "config" in parameters and "--config" in words[:-1]:

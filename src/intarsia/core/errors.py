@@ -10,6 +10,7 @@ IntarsiaError
 │   ├── LabelError        values that are no class ids, unknown class files
 │   └── CannotHold        a format cannot store what it was given
 ├── CheckpointError  weights or a run that do not fit
+├── TrainingDiverged the loss is no number any more
 └── MissingExtra     an optional dependency is not installed
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "MissingExtra",
     "OptionError",
     "PairingError",
+    "TrainingDiverged",
     "UnreadableFile",
     "nearest",
 ]
@@ -86,6 +88,10 @@ class CannotHold(DataError):
 
 class CheckpointError(IntarsiaError):
     """Weights or a run folder that do not fit."""
+
+
+class TrainingDiverged(IntarsiaError):
+    """The loss is no number any more, or was none from the start."""
 
 
 class MissingExtra(IntarsiaError, ImportError):

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["class_weights", "pixel_counts"]
 
 
-def pixel_counts(data: Dataset, num_classes: int, *, at_most: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) the pixels of each class, and (C,) those of the images it occurs in, over up to `at_most` evenly spaced images."""
-    counts, homes = np.zeros(num_classes), np.zeros(num_classes)
+def pixel_counts(data: Dataset, channels: int, *, at_most: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) the pixels of each channel, and (C,) those of the images it occurs in, over up to `at_most` evenly spaced images;
+    the channel after the classes, if there is one, is nothing.
+    """
+    counts, homes = np.zeros(channels), np.zeros(channels)
     for index in np.unique(np.linspace(0, len(data) - 1, min(len(data), at_most)).astype(int)):
         segments = data.segments(int(index))
         if segments is not None:
-            here = np.bincount(segments.classes, weights=segments.areas, minlength=num_classes)[:num_classes]
+            labels = segments.semantic(len(data.classes))
+            here = np.bincount(labels[labels >= 0].ravel(), minlength=channels)[:channels].astype(np.float64)
             counts += here
             homes += (here > 0) * here.sum()
     return counts, homes

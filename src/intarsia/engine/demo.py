@@ -16,8 +16,7 @@ from intarsia.engine.looking import look_at
 from intarsia.engine.network import Model
 from intarsia.engine.options import TrainOptions
 from intarsia.engine.results import evaluate_and_draw
-from intarsia.engine.run import new_run
-from intarsia.engine.training import train_and_draw
+from intarsia.engine.training import start
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -63,9 +62,9 @@ def run_demo(out: Path, *, epochs: int | None = None, quiet: bool = False) -> Ru
     data = open_dataset(out / "scenes")
     look_at(data.split("train"), out / "look.png")
     say(f"    look at them: {out / 'look.png'}, and as augmented: {out / 'look_batch.png'}")
-    options = replace(RECIPE, out=str(out / "run"), epochs=epochs or RECIPE.epochs)
+    options = replace(RECIPE, out=str(out / "run"), epochs=RECIPE.epochs if epochs is None else epochs)
     say(f"2/4 training a small U-Net for {options.epochs} epochs")
-    run = train_and_draw(data, options, new_run(data, options), quiet=quiet)
+    run = start(data, options, quiet=quiet)
     say("3/4 evaluating the best weights on the test split, which training never saw")
     scores = evaluate_and_draw(Model.from_pretrained(run.best), data.split("test"), out / "test", split="test")
     say(str(scores))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,15 +25,21 @@ def device_named(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise OptionError("--device", expected="auto, cpu, cuda or cuda:N", received=repr(name)) from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise OptionError("--device", expected="a device of this machine", received=repr(name), hint="Use --device cpu.")
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise OptionError(
+            "--device",
+            expected="a device of this machine: auto, cpu, cuda, cuda:1 or mps",
+            received=repr(name),
+            hint="Use --device cpu.",
+        ) from error
     return device
 
 
 def precision_for(name: str, device: torch.device) -> str:
     """`auto` is bf16 where the hardware multiplies in it, else fp32: an emulated bf16 halves the speed of a CPU."""
+    if name not in ("auto", *DTYPES):
+        raise OptionError("--precision", expected="auto, fp32, bf16 or fp16", received=repr(name))
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -55,5 +62,7 @@ def accelerator_for(options: TrainOptions) -> Accelerator:
     device = device_named(options.device)
     if PartialState._shared_state.get("distributed_type", "NO") == "NO":
         AcceleratorState._reset_state(reset_partial_state=True)  # several trainings in one process may differ in precision
+    if device.type == "cuda" and device.index is not None and "LOCAL_RANK" not in os.environ:
+        torch.cuda.set_device(device)  # accelerate takes the current one; of several processes each has its own
     fp16 = precision_for(options.precision, device) == "fp16"
     return Accelerator(mixed_precision="fp16" if fp16 else "no", cpu=device.type == "cpu")

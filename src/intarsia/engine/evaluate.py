@@ -36,13 +36,19 @@ def evaluate_network(
     batch_size: int = 8,
     workers: int = 0,
     each: Each | None = None,
+    alone: bool = False,
 ) -> Any:
     """The metric of the recipe's task over `data`, accumulated but not yet computed; truth and prediction meet at file size.
 
     Classes are matched by name. Over several processes each takes its share of the images, none twice, and all get the whole: the
-    counts are those of one process. `each(key, truth, prediction)` is called for the images of this one.
+    counts are those of one process; or this process does it all `alone`, without waiting for others. `each(key, truth, prediction)`
+    is called for the images of this process. Raises DataError where the images have other channels than the network takes.
     """
-    if PartialState().num_processes > 1:  # running statistics of batch norm differ from process to process
+    if (found := data[0].image.shape[-1]) != recipe.in_channels:
+        raise DataError(data.where, expected=f"images of {recipe.in_channels} channels, as in training", received=found)
+    together = PartialState().num_processes > 1 and not alone
+    share = _share(data) if together else range(len(data))
+    if together:  # running statistics of batch norm differ from process to process
         for buffer in network.buffers():
             broadcast(buffer)
     asked = Questions(data, recipe.pixels, evaluation(recipe.size))
@@ -50,10 +56,10 @@ def evaluate_network(
     network.eval()
 
     def answers() -> Iterator[tuple[str, Segments | None, Segments]]:
-        for batch, truths in questions(asked, _share(data), batch_size=batch_size, workers=workers):
+        for batch, truths in questions(asked, share, batch_size=batch_size, workers=workers):
             yield from zip(batch.keys, truths, segment(network, batch, recipe, precision), strict=True)
 
-    metric = _scored(answers(), data.classes, recipe.classes, recipe.task, each)
+    metric = _scored(answers(), data.classes, recipe.classes, recipe.task, each, gather=together)
     network.train(was_training)
     return metric
 
@@ -61,7 +67,7 @@ def evaluate_network(
 def evaluate_predictor(predictor: Predictor, data: Dataset, classes: ClassSet, task: str, *, each: Each | None = None) -> Any:
     """The same for anything that gives Segments of the classes `classes` for an image, one image at a time."""
     answers = ((data.keys[index], data[index].segments, predictor(data[index].image)) for index in _share(data))
-    return _scored(answers, data.classes, classes, task, each)
+    return _scored(answers, data.classes, classes, task, each, gather=PartialState().num_processes > 1)
 
 
 def _share(data: Dataset) -> range:
@@ -70,7 +76,13 @@ def _share(data: Dataset) -> range:
 
 
 def _scored(
-    answers: Iterable[tuple[str, Segments | None, Segments]], classes: ClassSet, own: ClassSet, task: str, each: Each | None
+    answers: Iterable[tuple[str, Segments | None, Segments]],
+    classes: ClassSet,
+    own: ClassSet,
+    task: str,
+    each: Each | None,
+    *,
+    gather: bool,
 ) -> Any:
     """The metric over (key, truth, answer) of all processes; `classes` are those of the truth, `own` those of the answers."""
     table = own.table_to(classes)
@@ -87,7 +99,7 @@ def _scored(
         metric.update(truth, prediction, key)
         if each is not None:
             each(key, truth, prediction)
-    if PartialState().num_processes == 1:
+    if not gather:
         return metric
     whole = find("metrics", task)(classes)
     for shard in gather_object([metric]):

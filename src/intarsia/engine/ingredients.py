@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.errors import OptionError
 from intarsia.engine.class_weights import class_weights, pixel_counts
@@ -34,24 +35,29 @@ __all__ = ["Ingredients"]
 
 
 class Ingredients:
-    """What a training needs, made from data and options alone: also what the learning-rate finder probes."""
+    """What a training needs, made from data and options alone: also what the learning-rate finder probes.
 
-    def __init__(self, data: Dataset, options: TrainOptions, accelerator: Accelerator) -> None:
+    A resumed run brings the `recipe` it was started with, and needs no `fresh` encoder weights.
+    """
+
+    def __init__(
+        self, data: Dataset, options: TrainOptions, accelerator: Accelerator, *, recipe: Recipe | None = None, fresh: bool = True
+    ) -> None:
         self.options = options
         self.accelerator = accelerator
         if len(data.classes.groups) > 1:
             raise OptionError("classes", expected="one group of classes that exclude each other", received=data.classes.groups)
         self.train_data = data.split(options.split).fraction(options.fraction, options.seed)
-        first = self.train_data[0]
-        self.recipe = recipe_for(first, data, options)
+        self.recipe = recipe or recipe_for(self.train_data[0], data, options)
         self.precision = precision_for(options.precision, accelerator.device)
         torch.manual_seed(options.seed)
-        network = build_network(self.recipe, **encoder_arguments(options))
+        given = {"weights": options.weights} if fresh and options.weights != "none" else {}
+        network = build_network(self.recipe, **given)
         self.bare: nn.Module = network.to(memory_format=torch.channels_last if options.channels_last else torch.contiguous_format)
         self.network, self.optimiser = accelerator.prepare(self.bare, make_optimiser(self.bare, options))
         weights = None
         if options.class_weights != "none":
-            weights = class_weights(options.class_weights, *pixel_counts(self.train_data, len(data.classes)))
+            weights = class_weights(options.class_weights, *pixel_counts(self.train_data, data.classes.channels))
         self.loss = WeightedSum(options.loss, class_weights=None if weights is None else weights.tolist())
         torch.manual_seed(options.seed + accelerator.process_index)  # from here on only dropout draws
 
@@ -69,9 +75,14 @@ class Ingredients:
         transform = pipeline(self.recipe.size, options, shrink=2 if half else 1)
         examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.trained, options.seed)
         cuda = self.accelerator.device.type == "cuda"
-        workers = worker_count(options.workers, cuda=cuda)
-        for batch in batches(examples, order, workers=workers, pin_memory=cuda):
+        for batch in batches(examples, order, workers=self.workers, pin_memory=cuda):
             yield batch.to(self.accelerator.device, non_blocking=cuda)
+
+    @property
+    def workers(self) -> int:
+        """Loader processes: as asked; else as many as cores (8 at most) for a GPU, none for a CPU, which the network wants."""
+        automatic = min(8, os.cpu_count() or 1) if self.accelerator.device.type == "cuda" else 0
+        return automatic if self.options.workers is None else self.options.workers
 
     def loss_of(self, batch: Batch) -> Tensor:
         """The summed loss of one batch, in mixed precision where asked."""
@@ -80,16 +91,6 @@ class Ingredients:
         assert batch.targets is not None  # the data was checked: every training image has its truth
         losses: dict[str, Tensor] = self.loss(output, batch.targets)
         return torch.stack(list(losses.values())).sum()
-
-
-def worker_count(asked: int | None, *, cuda: bool) -> int:
-    """Loader processes: on a GPU as many as there are cores (8 at most); on a CPU none, since the network wants the cores."""
-    return asked if asked is not None else min(8, os.cpu_count() or 1) if cuda else 0
-
-
-def encoder_arguments(options: TrainOptions) -> dict[str, Any]:
-    """The weights that only a fresh network takes; a checkpoint brings its own."""
-    return {} if options.weights == "none" else {"weights": options.weights}
 
 
 def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
@@ -111,5 +112,5 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         in_channels=channels,
         size=options.size or first.image.shape[:-1],
         arguments=arguments,
-        origin={"data": data.name},
+        origin={"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__},
     )

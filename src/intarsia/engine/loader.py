@@ -28,7 +28,8 @@ class TrainingOrder(Sampler[list[Ticket]]):
     """Batches of tickets, a new seeded permutation each epoch, shared out among `ranks` processes.
 
     One step of all ranks together takes the same samples as one process with a batch of `batch_size * accumulate * ranks` would.
-    What is left over at the end of an epoch is dropped (another part each epoch); a set smaller than one step is repeated.
+    What is left over at the end of an epoch is dropped (another part each epoch); a set smaller than one step is gone through in
+    several turns.
     """
 
     count: int
@@ -59,7 +60,8 @@ class TrainingOrder(Sampler[list[Ticket]]):
             for step in range(self.first_step if epoch == self.epochs.start else 0, self.steps_per_epoch):
                 for part in range(self.accumulate):
                     start = step * step_size + part * share + self.rank * self.batch_size
-                    yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
+                    places = range(start, start + self.batch_size)
+                    yield [(epoch, int(order[place]), place // self.count) for place in places]
 
 
 def collate(samples: Sequence[Sample], num_classes: int) -> Batch:

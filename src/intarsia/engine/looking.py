@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core import ClassSet, Sample
+from intarsia.data.coding import Coding
 from intarsia.data.images import read_image, read_labels
 from intarsia.draw.look import batch_sheet, sheet
 from intarsia.draw.save import save
@@ -36,10 +37,15 @@ def draw_batch(data: Dataset, options: TrainOptions, path: Path, count: int = 8)
 
 
 def sample_of_ids(path: Path, classes: ClassSet | None, image: Path | None) -> Sample:
-    """A label file as a Sample; without classes each id is its own class, 255 void, and without image the picture is black."""
-    labels = read_labels(path).astype(np.int64)  # (H, W)
-    labels[labels == 255] = -1
+    """A label file as a Sample; without classes each id is its own class, and without image the picture is black.
+
+    255 is void where it is no class: with more classes, or, without `classes`, with ids above it. Raises LabelError for an id of no
+    meaning.
+    """
+    labels = read_labels(path)  # (H, W)
     if classes is None:
-        classes = ClassSet(tuple(str(value) for value in range(max(1, int(labels.max()) + 1))))
+        highest = int(labels.max(initial=0, where=labels != 255))
+        classes = ClassSet(tuple(str(value) for value in range(min(highest, 65535) + 1)))  # the coding refuses what is above
+    segments = Coding(classes, tuple(range(len(classes)))).with_void(None).segments(labels, str(path))
     pixels = np.zeros((*labels.shape, 3), np.uint8) if image is None else read_image(image)
-    return Sample(pixels, Segments.from_semantic(labels, len(classes)), path.stem, classes=classes)
+    return Sample(pixels, segments, path.stem, classes=classes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from intarsia.core.errors import IntarsiaError
+from intarsia.core.errors import TrainingDiverged
 from intarsia.engine.optimisers import set_rate
 
 if TYPE_CHECKING:
@@ -69,27 +69,27 @@ def range_test(
     """Calls `take_step`, which trains once and returns its loss, at rates from `lowest` to `highest` in equal ratios, until the
     smoothed loss is four times its least. Network, optimiser and random state are left as they were, also after an error.
     """
-    before = deepcopy(network.state_dict()), deepcopy(optimiser.state_dict()), torch.get_rng_state(), network.training
+    before = deepcopy(network.state_dict()), deepcopy(optimiser.state_dict()), network.training
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
     try:
         network.train()
-        for step, rate in enumerate(np.geomspace(lowest, highest, steps)):
-            set_rate(optimiser, float(rate))
-            mean = 0.98 * mean + 0.02 * take_step()
-            smooth = mean / (1 - 0.98 ** (step + 1))
-            if not np.isfinite(smooth) or (step > 10 and smooth > 4 * min(losses)):
-                break
-            rates.append(float(rate))
-            losses.append(smooth)
+        with torch.random.fork_rng():  # the random states of the CPU and of every GPU
+            for step, rate in enumerate(np.geomspace(lowest, highest, steps)):
+                set_rate(optimiser, float(rate))
+                mean = 0.98 * mean + 0.02 * take_step()
+                smooth = mean / (1 - 0.98 ** (step + 1))
+                if not np.isfinite(smooth) or (step > 10 and smooth > 4 * min(losses)):
+                    break
+                rates.append(float(rate))
+                losses.append(smooth)
     finally:
         network.load_state_dict(before[0])
         optimiser.load_state_dict(before[1])
-        torch.set_rng_state(before[2])
-        network.train(before[3])
+        network.train(before[2])
     if len(rates) < 5:
-        raise IntarsiaError(
+        raise TrainingDiverged(
             "lr-find", expected="at least 5 steps before the loss explodes", received=len(rates), hint="Lower --lowest."
         )
     return RangeTest(np.array(rates), np.array(losses))

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from intarsia.core import Batch, ClassSet, Pixels, Sample, Segments
 from intarsia.core.catalogue import find, members
-from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.errors import CheckpointError, DataError, OptionError, nearest
 from intarsia.core.files import write_json
 from intarsia.data.images import read_image
 from intarsia.decode import decoded, flipped
@@ -119,9 +119,11 @@ class Model:
     def __call__(self, image: Image, *, confidence: bool = False) -> Segments:
         """The segments of one image (*S, C), at its own size."""
         if image.shape[-1] != self.recipe.in_channels:
-            raise OptionError(
+            raise DataError(
                 "image", expected=f"{self.recipe.in_channels} channels, as in training", received=f"shape {image.shape}"
             )
+        if self.recipe.pixels.kind == "fixed" and image.dtype != np.uint8:
+            raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype))
         scorer = flipped(self.score) if self.flip else self.score
         return decoded(scorer, len(self.classes), find("decode", self.recipe.task), confidence=confidence)(image)
 
@@ -135,7 +137,10 @@ class Model:
         """The image, from a file or as an array (H, W, C), with the predicted segments: to be shown, saved or counted."""
         pixels = read_image(Path(image)) if isinstance(image, str | Path) else image
         key = Path(image).stem if isinstance(image, str | Path) else ""
-        return Sample(pixels, self(pixels), key, classes=self.classes)
+        try:
+            return Sample(pixels, self(pixels), key, classes=self.classes)
+        except DataError as error:
+            raise DataError(f"{image}: {error}" if key else str(error)) from error
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """`config.json` and `model.safetensors`, as the Hugging Face hub expects them; the folder is returned."""
@@ -159,13 +164,23 @@ class Model:
         Raises CheckpointError where there is none, or where weights and recipe do not fit.
         """
         tensors, header = read_tensors(_weights_of(source, revision))
-        recipe = Recipe.from_dict(header)
+        try:
+            recipe = Recipe.from_dict(header)
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                str(source),
+                expected="the weights of a network",
+                received="another file of Intarsia",
+                hint="Take weights/best.safetensors.",
+            ) from error
         network = build_network(recipe)
         try:
             network.load_state_dict(tensors)
         except RuntimeError as error:
             raise CheckpointError(
-                str(source), expected=f"the weights of {recipe.model!r} as its header describes it", received=str(error)
+                str(source),
+                expected=f"the weights of {recipe.model!r} as its header describes it",
+                received=str(error).splitlines()[1].strip(),
             ) from error
         return cls(network, recipe, device=device, precision=precision, flip=flip)
 
@@ -178,7 +193,7 @@ def _weights_of(source: str | Path, revision: str | None) -> Path:
     for inside in ("weights/best.safetensors", "model.safetensors"):
         if (path / inside).is_file():
             return path / inside
-    if path.exists() or path.suffix or str(source).count("/") != 1:
+    if path.exists() or path.suffix == ".safetensors" or str(source).count("/") != 1:
         raise CheckpointError(
             str(source),
             expected="a .safetensors checkpoint, a run folder, a saved model folder, or a hub name org/name",

@@ -89,8 +89,8 @@ class TrainOptions:
     """How gradients become steps."""
     weight_decay: Amount = 1e-2
     """Pull of the weights towards zero; decoupled in adamw."""
-    momentum: Share = 0.9
-    """Momentum of sgd, first beta of adam and adamw."""
+    momentum: Annotated[float, Within(0, 1, below=True)] = 0.9
+    """Momentum of sgd, first beta of adam and adamw; one_cycle moves it between 0.95 and 0.85 instead, unless it is 0."""
     schedule: Literal["one_cycle", "cosine", "poly", "constant"] = "one_cycle"
     """How the learning rate moves over the steps."""
     warmup: Share = 0.1
@@ -116,7 +116,7 @@ class TrainOptions:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Number format of the computation; auto takes bf16 where the GPU has it, else fp32."""
+    """Number format of the computation; auto takes bf16 where the hardware multiplies in it, else fp32 (fp16 on older GPUs)."""
     channels_last: bool = True
     """Keep the channels of a pixel side by side in memory; the same result, mostly faster."""
     seed: Whole = 0

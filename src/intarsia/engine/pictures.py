@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Examples", "augmented", "pipeline", "random_state"]
 
-Ticket = tuple[int, int]
-"""(epoch, index of the sample): what a sampler hands to a worker."""
+Ticket = tuple[int, int, int]
+"""(epoch, index of the sample, how often the epoch has had it already): what a sampler hands to a worker."""
 
 
-def random_state(seed: int, epoch: int, key: str) -> np.random.Generator:
-    """The generator of one sample in one epoch; it depends on nothing else, so neither workers nor a resume move a picture.
+def random_state(seed: int, epoch: int, key: str, turn: int = 0) -> np.random.Generator:
+    """The generator of one sample in one turn of one epoch; it depends on nothing else, so neither workers nor a resume move it.
 
     >>> int(random_state(0, 1, "a").integers(100)) == int(random_state(0, 1, "a").integers(100))
     True
     """
     digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
-    return np.random.default_rng([seed, epoch, digest])
+    return np.random.default_rng([seed, epoch, turn, digest])
 
 
 def pipeline(size: tuple[int, ...], options: TrainOptions, *, shrink: int = 1) -> Transform:
@@ -58,9 +58,9 @@ class Examples:
         return len(self.data)
 
     def __getitem__(self, ticket: Ticket) -> Sample:
-        epoch, index = ticket
+        epoch, index, turn = ticket
         sample = self._read(index)
-        rng = random_state(self.seed, epoch, sample.key)
+        rng = random_state(self.seed, epoch, sample.key, turn)
         return self.transform(sample, rng, lambda: self._read(int(rng.integers(len(self.data)))))
 
     def _read(self, index: int) -> Sample:
@@ -72,5 +72,6 @@ class Examples:
 def augmented(data: Dataset, options: TrainOptions, count: int) -> list[Sample]:
     """The first samples as epoch 0 of a training would see them."""
     size = options.size or data[0].image.shape[:-1]
-    examples = Examples(data, data.classes, Pixels(), pipeline(size, options), options.trained, options.seed)
-    return [examples[0, index] for index in range(min(count, len(data)))]
+    pixels = Pixels(kind="fixed" if data[0].image.dtype == np.uint8 else "per_image")
+    examples = Examples(data, data.classes, pixels, pipeline(size, options), options.trained, options.seed)
+    return [examples[0, index, 0] for index in range(min(count, len(data)))]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from intarsia.core.errors import CheckpointError
 from intarsia.core.files import write_json
 from intarsia.engine.checkpoint import read_tensors
-from intarsia.engine.run import new_run
-from intarsia.engine.training import train_and_draw
+from intarsia.engine.training import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +22,11 @@ def reproduce_run(run: Run, folder: Path, *, quiet: bool = False) -> dict[str, A
     """Trains again into `folder` and returns, and writes to reproduction.json there: the versions that differ, each scalar score of
     before and now, and the largest difference of any weight.
     """
-    from dataclasses import replace
-
-    data = run.open_data()
-    again = train_and_draw(data, run.options, new_run(data, replace(run.options, out=str(folder))), quiet=quiet)
+    if not run.done:
+        raise CheckpointError(
+            str(run.folder), expected="a finished run", received="one under way", hint=f"`intarsia resume {run.folder}` first."
+        )
+    again = start(run.open_data(), replace(run.options, out=str(folder)), quiet=quiet)
     before, now = (read_tensors(one.last)[0] for one in (run, again))
     versions = {
         name: [version, again.facts["versions"].get(name)]

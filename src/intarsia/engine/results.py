@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.core.catalogue import find
 from intarsia.core.files import whole_file, write_json
 from intarsia.draw.comparison import comparison
 from intarsia.draw.confusion import confusion_picture
 from intarsia.draw.save import save
 from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
-from intarsia.metrics.semantic import Semantic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def evaluate_and_draw(model: Model, data: Dataset, out: Path | None, *, split: s
     per_image: dict[str, float] = {}
 
     def note(key: str, truth: Segments, prediction: Segments) -> None:
-        single = Semantic(data.classes)
+        single = find("metrics", model.recipe.task)(data.classes)
         single.update(truth, prediction, key)
         per_image[key] = single.compute(intervals=0).mean_iou
 
@@ -43,13 +43,20 @@ def evaluate_and_draw(model: Model, data: Dataset, out: Path | None, *, split: s
         metric = evaluate_predictor(model, data, model.classes, model.recipe.task, each=drawn)
     else:
         metric = evaluate_network(
-            model.network, data, model.recipe, precision=model.precision, batch_size=batch_size, workers=workers, each=drawn
+            model.network,
+            data,
+            model.recipe,
+            precision=model.precision,
+            batch_size=batch_size,
+            workers=workers,
+            each=drawn,
+            alone=True,
         )
     scores: Any = metric.compute()
     if out is None:
         return scores
     write_json(out / "scores.json", {"split": split, "images": len(data), **scores.to_dict()})
-    ranked = sorted(per_image, key=lambda key: per_image[key])
+    ranked = sorted(per_image, key=lambda key: (np.isnan(per_image[key]), per_image[key]))  # all void: neither good nor bad
     with whole_file(out / "images.csv") as draft, draft.open("w", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["key", "mean_iou"])
@@ -58,9 +65,12 @@ def evaluate_and_draw(model: Model, data: Dataset, out: Path | None, *, split: s
     worst = ranked[:PICTURES]
     spaced: list[str] = [data.keys[int(index)] for index in np.linspace(0, len(data) - 1, min(PICTURES, len(data)))]
     names = {key: f"{key}.png" for key in spaced} | {key: f"worst_{rank}_{key}.png" for rank, key in enumerate(worst, 1)}
-    for key, name in names.items():
+    for key, name in names.items():  # a key may hold the folder of its split
         sample = data[data.keys.index(key)]
         if sample.segments is not None:
             title = f"{key}: mean IoU {per_image[key]:.3f}"
-            save(comparison(sample.image, sample.segments, model(sample.image), data.classes, title=title), out / name)
+            save(
+                comparison(sample.image, sample.segments, model(sample.image), data.classes, title=title),
+                out / name.replace("/", "_"),
+            )
     return scores

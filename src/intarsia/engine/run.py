@@ -1,6 +1,7 @@
 """The run folder: everything a training leaves behind, by name.
 
 config.toml                the options, resolved          run.json      data, its hash, versions, command, time
+recipe.json                how the network is made        val/          scores and pictures of the best weights
 metrics.csv                a row per epoch                metrics.json  the best evaluation, with intervals
 weights/best.safetensors   by mean IoU on the val split   weights/last.safetensors
 state.safetensors          what a resume needs            *.png         pictures
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,7 @@ from intarsia.engine.settings import from_toml, to_toml
 
 if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
+    from intarsia.engine.network import Recipe
 
 __all__ = ["Run", "new_run", "run_of"]
 
@@ -75,6 +77,18 @@ class Run:
         facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
         return facts
 
+    @property
+    def done(self) -> bool:
+        """Whether it has come to its end, pictures and all."""
+        return (self.folder / "val" / "scores.json").is_file()
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its network is made."""
+        from intarsia.engine.network import Recipe
+
+        return Recipe.from_dict(json.loads((self.folder / "recipe.json").read_text()))
+
     def open_data(self) -> Dataset:
         """The data it was trained on; DataError where it is gone or has changed since."""
         if self.facts["data"] is None:
@@ -112,7 +126,7 @@ def run_of(model: object) -> Run:
     raise OptionError("data", expected="data to evaluate on, for a network that lies in no run folder", received="none")
 
 
-def new_run(data: Dataset, options: TrainOptions) -> Run:
+def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
     """A fresh folder: `options.out`, which must not hold a run yet, or the first free of runs/NAME, runs/NAME2 ..."""
     if options.out is not None:
         folder = Path(options.out)
@@ -129,6 +143,9 @@ def new_run(data: Dataset, options: TrainOptions) -> Run:
         while (folder := Path("runs") / (name + (str(number) if number > 1 else ""))).exists():
             number += 1
     folder.mkdir(parents=True, exist_ok=True)
+    if options.weights not in ("none", "timm"):
+        options = replace(options, weights=str(Path(options.weights).resolve()))
+    write_json(folder / "recipe.json", recipe.to_dict())
     with whole_file(folder / "config.toml") as draft:
         draft.write_text(to_toml(options), encoding="utf-8")
     write_json(folder / "run.json", _facts(data))

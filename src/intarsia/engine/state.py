@@ -33,6 +33,8 @@ class Progress:
     """Evaluations since then."""
     rows: list[dict[str, float]] = field(default_factory=list)
     """What metrics.csv holds."""
+    processes: int = 1
+    """How many trained together; another number would be another training."""
     seconds: float = 0.0
     """Time spent, over all resumes."""
 

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from intarsia.core.errors import IntarsiaError
+from intarsia.core.errors import CheckpointError, TrainingDiverged
 from intarsia.core.files import write_json
 from intarsia.engine.checkpoint import write_tensors
-from intarsia.engine.devices import accelerator_for
 from intarsia.engine.evaluate import evaluate_network
-from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import set_rate
 from intarsia.engine.progress import Progress as ProgressBar
 from intarsia.engine.schedules import SCHEDULES, momentum_of_one_cycle
@@ -26,19 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from accelerate import Accelerator
     from torch import Tensor, nn
 
     from intarsia.core import Batch
     from intarsia.data.dataset import Dataset
+    from intarsia.engine.ingredients import Ingredients
     from intarsia.engine.network import Recipe
     from intarsia.engine.options import TrainOptions
     from intarsia.engine.run import Run
 
-__all__ = ["TrainingDiverged", "train"]
-
-
-class TrainingDiverged(IntarsiaError):
-    """The loss is no number any more."""
+__all__ = ["accumulated_step", "train"]
 
 
 def accumulated_step(parts: Ingredients, micro: list[Batch]) -> Tensor:
@@ -81,7 +77,7 @@ def averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.Averaged
 
 def train(
     data: Dataset,
-    options: TrainOptions,
+    parts: Ingredients,
     run: Run,
     *,
     callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
@@ -92,14 +88,16 @@ def train(
     The loop: learning rate, micro-batches, loss, step; after an epoch evaluation, best and last weights, state, callbacks.
     Raises TrainingDiverged where the loss is no number.
     """
-    accelerator = accelerator_for(options)
+    accelerator, options = parts.accelerator, parts.options
     main = accelerator.is_main_process
-    parts = Ingredients(data, options, accelerator)
     val_data = data.split(options.val_split)
     ema = averaged(parts.bare, options.ema)
     kept: nn.Module = ema.module if ema else parts.bare  # the weights that are evaluated and given away
     modules = {"network": parts.bare, **({"ema": ema} if ema else {})}
-    progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler) if run.state.exists() else Progress()
+    progress = Progress(processes=accelerator.num_processes)
+    if run.state.exists():
+        progress = load_state(run.state, modules, parts.optimiser, accelerator.scaler)
+        same_processes(run, progress, accelerator)
     callbacks = callbacks if main else ()
     for row in progress.rows:  # trackers begin anew, so that none holds an epoch twice
         tell(callbacks, row)
@@ -138,7 +136,7 @@ def train(
             table = None
             if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
                 scores = evaluate_network(
-                    kept, val_data, parts.recipe, precision=parts.precision, batch_size=options.batch_size
+                    kept, val_data, parts.recipe, precision=parts.precision, batch_size=options.batch_size, workers=parts.workers
                 ).compute()
                 table = str(scores)
                 row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
@@ -162,6 +160,16 @@ def train(
     return run
 
 
+def same_processes(run: Run, progress: Progress, accelerator: Accelerator) -> None:
+    """CheckpointError where a run is resumed by another number of processes; else each but the first gets its own random state."""
+    if progress.processes != accelerator.num_processes:
+        raise CheckpointError(
+            str(run.folder), expected=f"{progress.processes} processes, as it was started", received=accelerator.num_processes
+        )
+    if not accelerator.is_main_process:
+        torch.manual_seed(hash((progress.epoch, progress.step, accelerator.process_index)))
+
+
 def epochs(parts: Ingredients, progress: Progress) -> Iterator[tuple[int, Iterator[Batch]]]:
     """What is left of the training: each epoch with the stream of its batches, half-size epochs first, until an early stop."""
     options = parts.options
@@ -180,7 +188,11 @@ def epochs(parts: Ingredients, progress: Progress) -> Iterator[tuple[int, Iterat
 def set_schedule(optimiser: torch.optim.Optimizer, options: TrainOptions, done: float) -> float:
     """Sets the learning rate, and with one-cycle the momentum, after the share `done` of all steps; returns the rate."""
     rate = options.lr * SCHEDULES[options.schedule](done, options.warmup)
-    set_rate(optimiser, rate, momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" else None)
+    set_rate(
+        optimiser,
+        rate,
+        momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" and options.momentum else None,
+    )
     return rate
 
 

@@ -1,11 +1,11 @@
-"""A whole training: the loop, and around it trackers, pictures and the last word."""
+"""A whole training: what comes before the loop, and the pictures and scores that come after."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
 from intarsia.draw.curves import curves, lr_curve
 from intarsia.draw.save import save
@@ -15,41 +15,54 @@ from intarsia.engine.looking import draw_batch
 from intarsia.engine.lr_finder import RangeTest, range_test
 from intarsia.engine.network import Model
 from intarsia.engine.results import evaluate_and_draw
+from intarsia.engine.run import Run, new_run
 from intarsia.engine.trackers import trackers
 from intarsia.engine.train import accumulated_step, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from intarsia.data.dataset import Dataset
     from intarsia.engine.options import LrFindOptions, TrainOptions
-    from intarsia.engine.run import Run
 
-__all__ = ["find_rate", "train_and_draw"]
+    Callbacks = Sequence[Callable[[Mapping[str, float]], None]]
+
+__all__ = ["find_rate", "go_on", "start"]
 
 
-def train_and_draw(
-    data: Dataset,
-    options: TrainOptions,
-    run: Run,
-    *,
-    callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
-    quiet: bool = False,
-) -> Run:
-    """Trains into `run`; draws a training batch before, and the curves and the val split under the best weights after."""
+def start(data: Dataset, options: TrainOptions, *, callbacks: Callbacks = (), quiet: bool = False) -> Run:
+    """Makes a run folder and trains into it. Whatever the options ask for in vain is told before the folder is made."""
+    parts = Ingredients(data, options, accelerator_for(options))
+    trackers(Path(), options)  # tells what is not installed; nothing is opened before the first row
+    folder = [str(new_run(data, options, parts.recipe).folder) if parts.accelerator.is_main_process else ""]
+    broadcast_object_list(folder)  # one folder for all processes
+    return _trained(data, parts, Run(Path(folder[0])), callbacks, quiet)
+
+
+def go_on(run: Run, *, callbacks: Callbacks = (), quiet: bool = False) -> Run:
+    """Goes on with a run that was killed; one that is done is returned as it is. The encoder's own weights are needed no more."""
+    if run.done:
+        return run
+    data, options = run.open_data(), run.options
+    for draft in run.folder.rglob(".*.safetensors"):  # what a kill has left half-written
+        draft.unlink(missing_ok=True)
+    parts = Ingredients(data, options, accelerator_for(options), recipe=run.recipe, fresh=not run.state.exists())
+    return _trained(data, parts, run, callbacks, quiet)
+
+
+def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, quiet: bool) -> Run:
+    """The loop; before it the picture of a training batch, after it the curves and the val split under the best weights."""
+    options, main = parts.options, parts.accelerator.is_main_process
     rows: list[Mapping[str, float]] = []
-    logs: list[Callable[[Mapping[str, float]], None]] = []
-    main = PartialState().is_main_process
     if main:
-        draw_batch(data.split(options.split), options, run.folder / "train_batch.png")
-        logs = [*trackers(run.folder, options), rows.append]
-    train(data, options, run, callbacks=[*logs, *callbacks], quiet=quiet)
+        draw_batch(parts.train_data, options, run.folder / "train_batch.png")
+        callbacks = [*trackers(run.folder, options), rows.append, *callbacks]
+    train(data, parts, run, callbacks=callbacks, quiet=quiet)
     if main:
         save(curves(rows), run.folder / "curves.png")
-        best = Model.from_pretrained(run.best, device=options.device, precision=options.precision)
+        best = Model.from_pretrained(run.best, device=str(parts.accelerator.device), precision=parts.precision)
         evaluate_and_draw(best, data.split(options.val_split), run.folder / "val", split=options.val_split)
-    PartialState().wait_for_everyone()
+    parts.accelerator.wait_for_everyone()
     return run
 
 
@@ -65,6 +78,5 @@ def find_rate(data: Dataset, options: LrFindOptions, path: Path) -> RangeTest:
         highest=options.highest,
         steps=options.steps,
     )
-    suggestions = {"steepest": found.steepest, "valley": found.valley}
-    save(lr_curve(np.asarray(found.rates), np.asarray(found.losses), suggestions), path)
+    save(lr_curve(found.rates, found.losses, {"steepest": found.steepest, "valley": found.valley}), path)
     return found

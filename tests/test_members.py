@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from importlib import import_module
 
@@ -31,6 +32,16 @@ def test_the_face_is_pinned() -> None:
     assert sorted(intarsia.__all__) == FACE
     assert sorted(import_module("intarsia.api").__all__) == FACE
     assert set(FACE) <= set(dir(intarsia))
+
+
+def test_type_checkers_see_the_face_too() -> None:
+    """What stands under TYPE_CHECKING, which never runs, is the list that does."""
+    tree = ast.parse(inspect.getsource(intarsia))
+    [block] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    [imported] = block.body
+    assert isinstance(imported, ast.ImportFrom)
+    assert imported.module == "intarsia.api"
+    assert [alias.name for alias in imported.names if alias.asname is None] == intarsia.__all__
 
 
 def test_every_name_of_the_face_is_there_and_described() -> None:

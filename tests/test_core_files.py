@@ -36,3 +36,14 @@ def test_files_can_be_read_by_others_as_files_usually_can(tmp_path):
     (tmp_path / "plain").touch()
     assert os.stat(tmp_path / "a.json").st_mode & stat.S_IRGRP == os.stat(tmp_path / "plain").st_mode & stat.S_IRGRP
     assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_the_umask_of_the_process_holds_and_is_never_touched(tmp_path, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        monkeypatch.setattr(os, "umask", None)  # set, even for a moment, it would hold for the files of all threads
+        write_json(tmp_path / "a.json", {})
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(tmp_path / "a.json").st_mode) == 0o600

@@ -34,6 +34,15 @@ def test_images_come_back_exactly_or_are_refused(suffix, dtype, channels, tmp_pa
     np.testing.assert_array_equal(back, image)
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".tiff"])
+def test_the_compression_of_a_tiff_is_not_left_to_the_version_of_opencv(suffix, tmp_path, monkeypatch):
+    asked = []
+    encode = cv2.imencode
+    monkeypatch.setattr(cv2, "imencode", lambda *given: asked.append(given[2:]) or encode(*given))
+    write_image(tmp_path / f"a{suffix}", picture(0, dtype="float32"))
+    assert asked == [([cv2.IMWRITE_TIFF_COMPRESSION, 5],)]  # 5 is LZW; OpenCV 4.10 would take the lossy LogLuv
+
+
 def test_channels_are_red_green_blue_as_pillow_sees_them(tmp_path):
     image = picture(1)
     write_image(tmp_path / "a.png", image)
@@ -197,14 +206,15 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeyp
     def killed(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(os, "replace", killed)
+    monkeypatch.setattr(os, "replace", killed)  # the last step, by which a draft takes the name
     with pytest.raises(OSError, match="disk full"):
         write_image(tmp_path / "a.png", picture(1))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture(0))
 
 
-def test_written_files_have_the_usual_permissions(tmp_path):
+def test_written_files_have_the_usual_permissions(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", None)  # set, even for a moment, it would hold for the files of all threads
     write_image(tmp_path / "a.png", picture(0))
     (tmp_path / "plain").write_bytes(b"")
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["whole_file", "write_json"]
 
@@ -23,13 +23,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     codec.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix, delete=False) as handle:
-        draft = Path(handle.name)
+    draft = path.with_name(f".{path.stem}.{token_hex(8)}{path.suffix}")
+    draft.touch(exist_ok=False)  # the kernel takes the umask off; to read it here would change it for all threads a moment
     try:
         yield draft
         with draft.open("rb") as handle:
             os.fsync(handle.fileno())
-        draft.chmod(0o644)  # temporary files are made private
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +11,11 @@ import numpy as np
 from PIL import Image
 
 from intarsia.core.errors import CannotHold, LabelError, UnreadableFile
+from intarsia.core.files import whole_file
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import NDArray
 
 __all__ = ["IMAGE_SUFFIXES", "LABEL_SUFFIXES", "read_image", "read_labels", "write_bytes", "write_image", "write_labels"]
@@ -22,6 +23,8 @@ __all__ = ["IMAGE_SUFFIXES", "LABEL_SUFFIXES", "read_image", "read_labels", "wri
 CV2_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 IMAGE_SUFFIXES = (*CV2_SUFFIXES, ".gif", ".jp2", ".ppm", ".pgm", ".npy")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".npy")
+TIFF_LZW = 5
+"""Named, for left to itself OpenCV 4.10 stores three channels of float32 in the lossy LogLuv."""
 WRITABLE = {".png": ("uint8", "uint16"), ".tif": ("uint8", "uint16", "int16", "float32"), ".bmp": ("uint8",), ".jpg": ("uint8",)}
 
 
@@ -101,7 +104,8 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
             received=f"{image.dtype} {image.shape}",
             hint="Write .npy, which holds any dtype and any number of channels.",
         )
-    done, data = cv2.imencode(suffix, _swapped(np.ascontiguousarray(plain)))
+    exact = [cv2.IMWRITE_TIFF_COMPRESSION, TIFF_LZW] if suffix == ".tif" else []
+    done, data = cv2.imencode(suffix, _swapped(np.ascontiguousarray(plain)), exact)
     if not done:
         raise CannotHold(str(path), expected=f"an image that {suffix} holds", received=f"{image.dtype} {image.shape}")
     write_bytes(path, data.tobytes())
@@ -112,7 +116,8 @@ def write_labels(path: str | os.PathLike[str], labels: NDArray[Any]) -> None:
 
     Raises CannotHold for ids that the file has no room for and for lossy kinds.
 
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
     ...     write_labels(f"{folder}/a.png", np.array([[0, 300]]))
     ...     read_labels(f"{folder}/a.png")
     array([[  0, 300]], dtype=uint16)
@@ -129,20 +134,9 @@ def write_labels(path: str | os.PathLike[str], labels: NDArray[Any]) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all, making its folder: into a temporary neighbour, then renamed over `path`."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a file whole or not at all, making its folder."""
+    with whole_file(Path(path)) as draft:
+        draft.write_bytes(data)
 
 
 def _bytes(path: Path, suffixes: tuple[str, ...]) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from _trees import mask, mask_tree, picture, write_jpeg
 from intarsia.core.errors import DataError, DatasetNotFound, LabelError, OptionError, PairingError, UnreadableFile
@@ -14,89 +15,96 @@ from intarsia.data.images import write_image, write_labels
 from intarsia.data.open import open_dataset
 
 
-def missing_mask(root: Path) -> str:
-    (root / "masks" / "b.png").unlink()
-    return "images/b.png: expected a mask {root}/masks/b (.png, .tif, .npy ...), received none. Add it, remove the image, or name"
+def missing_mask(root: Path, stem: str) -> str:
+    (root / "masks" / f"{stem}.png").unlink()
+    return f"images/{stem}.png: expected a mask {root}/masks/{stem} (.png, .tif, .npy ...), received none. Add it"
 
 
-def missing_image(root: Path) -> str:
-    (root / "images" / "b.png").unlink()
-    return "masks/b.png: expected an image {root}/images/b.*, received none"
+def missing_image(root: Path, stem: str) -> str:
+    (root / "images" / f"{stem}.png").unlink()
+    return f"masks/{stem}.png: expected an image {root}/images/{stem}.*, received none"
 
 
-def two_images_of_one_name(root: Path) -> str:
-    write_jpeg(root / "images" / "b.jpg", picture(1))
-    return "images/b.png: expected one file named b.*, received b.jpg too. Remove one"
+def two_images_of_one_name(root: Path, stem: str) -> str:
+    write_jpeg(root / "images" / f"{stem}.jpg", picture(1))
+    return f"images/{stem}.png: expected one file named {stem}.*, received {stem}.jpg too. Remove one"
 
 
-def sizes_that_differ(root: Path) -> str:
-    write_labels(root / "masks" / "b.png", mask(1, size=(12, 20)))
+def sizes_that_differ(root: Path, stem: str) -> str:
+    write_labels(root / "masks" / f"{stem}.png", mask(1, size=(12, 20)))
+    return f"masks/{stem}.png: expected the size of its image {root}/images/{stem}.png, 16x12 (width x height), received 20x12 ("
+
+
+def a_turned_photograph(root: Path, stem: str) -> str:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise by 90 degrees to see it upright
+    (root / "images" / f"{stem}.png").unlink()
+    Image.fromarray(picture(1, size=(16, 12))).save(root / "images" / f"{stem}.jpg", exif=exif)
+    write_labels(root / "masks" / f"{stem}.png", mask(1, size=(16, 12)))
+    return "16x12 (width x height), received 12x16 (width x height). The image was turned upright by its EXIF"
+
+
+def colours_for_ids(root: Path, stem: str) -> str:
+    write_image(root / "masks" / f"{stem}.png", picture(1))
     return (
-        "masks/b.png: expected the size of its image {root}/images/b.png, 16x12 (width x height), received 20x12 (width x height)"
+        f"masks/{stem}.png: expected one class id per pixel (single channel), received 3 channels. If its colours stand for classes"
     )
 
 
-def a_turned_photograph(root: Path) -> str:
-    write_labels(root / "masks" / "b.png", mask(1, size=(16, 12)))
-    return "received 12x16 (width x height). The image was turned upright by its EXIF orientation: turn the label too"
-
-
-def colours_for_ids(root: Path) -> str:
-    write_image(root / "masks" / "b.png", picture(1))
-    return "masks/b.png: expected one class id per pixel (single channel), received 3 channels. If its colours stand for classes"
-
-
-def ids_beyond_the_classes(root: Path) -> str:
+def ids_beyond_the_classes(root: Path, stem: str) -> str:
     ids = mask(1)
     ids[0, :4] = [7, 8, 9, 200]
-    write_labels(root / "masks" / "b.png", ids)
-    return "masks/b.png: expected ids of the 3 classes (0..2), void (255), received 7..9, 200. Add the missing classes to the class"
+    write_labels(root / "masks" / f"{stem}.png", ids)
+    return f"masks/{stem}.png: expected ids of the 3 classes (0..2), void (255), received 7..9, 200. Add the"
 
 
-def a_truncated_jpeg(root: Path) -> str:
-    (root / "images" / "b.png").unlink()
-    size = write_jpeg(root / "images" / "b.jpg", picture(1), keep=0.7).stat().st_size
-    return f"images/b.jpg: expected a whole image file, received a corrupt or truncated one ({size} bytes). Copy it anew"
+def a_truncated_jpeg(root: Path, stem: str) -> str:
+    (root / "images" / f"{stem}.png").unlink()
+    size = write_jpeg(root / "images" / f"{stem}.jpg", picture(1), keep=0.7).stat().st_size
+    return f"images/{stem}.jpg: expected a whole image file, received a corrupt or truncated one ({size} bytes). Copy it anew"
 
 
-def a_truncated_mask(root: Path) -> str:
-    path = root / "masks" / "b.png"
+def a_truncated_mask(root: Path, stem: str) -> str:
+    path = root / "masks" / f"{stem}.png"
     path.write_bytes(path.read_bytes()[:60])
-    return "masks/b.png: expected a whole image file, received a corrupt or truncated one (60 bytes)"
+    return f"masks/{stem}.png: expected a whole image file, received a corrupt or truncated one (60 bytes)"
 
 
-def other_channels(root: Path) -> str:
-    write_image(root / "images" / "b.png", picture(1, channels=4))
-    return "images/b.png: expected 3 channels as in {root}/images/a.png, received 4. Save all images with the same channels"
+def other_channels(root: Path, stem: str) -> str:
+    write_image(root / "images" / f"{stem}.png", picture(1, channels=4))
+    first, other = (4, 3) if stem == "a" else (3, 4)
+    other_stem = "b" if stem == "a" else stem
+    return f"images/{other_stem}.png: expected {first} channels as in {root}/images/a.png, received {other}. Save all"
 
 
-def void_everywhere(root: Path) -> str:
+def void_everywhere(root: Path, stem: str) -> str:
     for name in "abc":
         write_labels(root / "masks" / f"{name}.png", np.full((12, 16), 255))
-    return "{root}: expected labelled pixels, received void everywhere"
+    return f"{root}: expected labelled pixels, received void everywhere"
 
 
-def no_masks(root: Path) -> str:
+def no_masks(root: Path, stem: str) -> str:
     for name in "abc":
         (root / "masks" / f"{name}.png").unlink()
     return "images/a.png: expected a mask, received none. Name the mask folder"
 
 
-def an_unknown_class_file(root: Path) -> str:
+def an_unknown_class_file(root: Path, stem: str) -> str:
     (root / "codes.txt").unlink()
-    return "{root}: expected a class file, one of classes.json, codes.txt, classes.txt"
+    return f"{root}: expected a class file, one of classes.json, codes.txt, classes.txt"
 
 
-def a_class_file_with_a_gap(root: Path) -> str:
+def a_class_file_with_a_gap(root: Path, stem: str) -> str:
     (root / "codes.txt").write_text("sky\n\ncar\n")
     return "codes.txt: expected names, or 'id name', one per line (.txt);"
 
 
-def a_binary_class_file(root: Path) -> str:
+def a_binary_class_file(root: Path, stem: str) -> str:
     (root / "codes.txt").write_bytes(b"\xff\xfe\x00\x9d")
     return "codes.txt: expected names, or 'id name', one per line (.txt);"
 
 
+@pytest.mark.parametrize("stem", ["a", "b"])
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
@@ -117,10 +125,10 @@ def a_binary_class_file(root: Path) -> str:
         (a_binary_class_file, LabelError),
     ],
 )
-def test_what_is_wrong_with_the_files_is_said_before_training(harm, kind, tmp_path):
-    expected = harm(mask_tree(tmp_path)).format(root=tmp_path)
+def test_what_is_wrong_with_the_files_is_said_before_training(harm, kind, stem, tmp_path):
+    expected = harm(mask_tree(tmp_path), stem)
     with pytest.raises(kind) as caught:
-        open_dataset(tmp_path, format="mask_folder").check()
+        open_dataset(tmp_path).check()
     text = str(caught.value)
     assert expected in text
     assert text.startswith(str(tmp_path))
@@ -146,9 +154,23 @@ def test_an_empty_folder(tmp_path):
     (tmp_path / "masks").mkdir()
     with pytest.raises(DatasetNotFound) as caught:
         open_dataset(tmp_path)
-    assert "received a folder with images, masks. Arrange it so, or name the folders" in str(caught.value)
-    with pytest.raises(DatasetNotFound, match=r"expected images in its image folders, received none. Kinds read: .png, .jpg"):
-        open_dataset(tmp_path, format="mask_folder", classes=["a"])
+    assert f"{tmp_path / 'images'}: expected images, received an empty folder. Kinds read: .png, .jpg" in str(caught.value)
+    (tmp_path / "images" / "a.heic").write_bytes(b"")
+    with pytest.raises(DatasetNotFound, match=r"images: expected images, received other files. Kinds read: .png, .jpg"):
+        open_dataset(tmp_path, classes=["a"])
+
+
+def test_what_is_no_image_in_the_image_folder_is_passed_over(tmp_path):
+    mask_tree(tmp_path)
+    for name in ("README.md", "Thumbs.db"):
+        (tmp_path / "images" / name).write_text("")
+    assert open_dataset(tmp_path).keys == ["a", "b", "c"]
+
+
+def test_a_label_of_the_turned_size_of_a_png_has_nothing_to_do_with_exif(tmp_path):
+    write_labels(mask_tree(tmp_path) / "masks" / "b.png", mask(1, size=(16, 12)))
+    with pytest.raises(PairingError, match=r"received 12x16 \(width x height\)$"):
+        open_dataset(tmp_path).check()
 
 
 def test_a_file_instead_of_a_folder(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from _trees import CAMVID_32, camvid_tree, mask, picture
 from intarsia.core import ClassSet, Sample, Segments
-from intarsia.core.errors import CannotHold, LabelError, PairingError
+from intarsia.core.errors import CannotHold, LabelError, OptionError, PairingError
 from intarsia.data.dataset import Dataset
 from intarsia.data.formats.camvid import CamVid
 from intarsia.data.open import open_dataset
@@ -79,10 +79,34 @@ def test_both_layouts_are_written_and_read_back(tmp_path):
 def test_a_class_called_void_and_a_split_without_place_are_refused(tmp_path):
     only = Sample(picture(0), Segments.from_semantic(mask(0, 2).astype(np.int8), 2), key="a")
     named = Dataset.from_samples([only], ClassSet(("Ignore", "b")), splits={"a": "train"})
-    with pytest.raises(CannotHold, match="none called void, received \\['Ignore'\\]"):
+    with pytest.raises(CannotHold, match="no class called void, received \\['Ignore'\\]"):
         CamVid.write(named, tmp_path / "out")
     with pytest.raises(CannotHold, match="expected a split among train, val, test, received 'extra'"):
         CamVid.write(Dataset.from_samples([only], ClassSet(("a", "b")), splits={"a": "extra"}), tmp_path / "out")
+
+
+def test_an_option_that_camvid_has_not_is_said_of_camvid(tmp_path):
+    with pytest.raises(OptionError, match="option 'val' of camvid"):
+        open_dataset(camvid_tree(tmp_path), val=0.5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (ClassSet(("a", "Car")), r"CamVid's own things among the names, \['Car'\], received \[\]"),
+        (ClassSet(("a", "car"), things=("car",)), r"CamVid's own things among the names, \[\], received \['car'\]"),
+        (ClassSet(("a", "b"), void=("mud",)), r"void called one of void, .*, in any case, received \['mud'\]"),
+        (ClassSet(("a ", "b,")), r"names of one line, without space or comma at either end, received \['a ', 'b,'\]"),
+        (ClassSet(("a", "b\nc")), "names of one line"),
+        (ClassSet(("a", "b"), nothing=True), "one group of classes, no pixel of none"),
+    ],
+)
+def test_classes_that_would_come_back_as_others_are_refused(classes, expected, tmp_path):
+    only = Sample(picture(0), Segments.from_semantic(mask(0, 2).astype(np.int8), 2), key="a")
+    with pytest.raises(CannotHold, match=expected) as caught:
+        CamVid.write(Dataset.from_samples([only], classes, splits={"a": "train"}), tmp_path / "out")
+    assert "mask_folder holds it" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- the real data -----------------------------------------------------------------------------------------------------------------

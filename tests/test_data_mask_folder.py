@@ -51,6 +51,43 @@ def test_a_rule_and_folders_by_name(tmp_path):
     np.testing.assert_array_equal(data[0].segments.semantic(3), mask(0))
 
 
+@pytest.mark.parametrize("masks", ["masks", "labels"])
+@pytest.mark.parametrize("options", [{}, {"classes": "codes.txt"}, {"classes": "codes.txt", "val": 0.5}])
+def test_the_documented_rule_needs_no_format(masks, options, tmp_path):
+    for name in "ab":
+        write_image(tmp_path / "images" / f"{name}.jpg", picture(0))
+        write_labels(tmp_path / masks / f"{name}_P.png", mask(0))
+    (tmp_path / "codes.txt").write_text("sky\nroad\ncar\n")
+    data = open_dataset(tmp_path, rule="{stem}_P.png", **options)
+    assert data.format == "mask_folder"
+    np.testing.assert_array_equal(data[1].segments.semantic(3), mask(0))
+
+
+def test_folders_given_by_name_need_no_format(tmp_path):
+    write_image(tmp_path / "raw" / "a.png", picture(0))
+    write_labels(tmp_path / "gt" / "a.png", mask(0))
+    data = open_dataset(tmp_path, images="raw", masks="gt", classes=["a", "b", "c"])
+    np.testing.assert_array_equal(data[0].segments.semantic(3), mask(0))
+    with pytest.raises(DatasetNotFound, match=r"expected row/ or the same within .*Name the folder: images='...'"):
+        open_dataset(tmp_path, images="row", masks="gt", classes=["a", "b", "c"])
+
+
+def test_masks_that_no_image_is_named_like_ask_for_the_rule(tmp_path):
+    write_image(tmp_path / "images" / "a.png", picture(0))
+    write_labels(tmp_path / "masks" / "a_mask.png", mask(0))
+    with pytest.raises(PairingError, match=r"images/a.png: expected a mask .* or name the rule. Known: a_mask"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("im[1]", "im[2]"), ("x", "x_P"), ("a*", "a?")])
+@pytest.mark.parametrize("masks", ["masks", "labels"])
+def test_names_that_mean_something_elsewhere(names, masks, tmp_path):
+    data = open_dataset(mask_tree(tmp_path, names, masks=masks))
+    assert data.format == "mask_folder"
+    assert sorted(data.keys) == sorted(names)
+    np.testing.assert_array_equal(data[data.keys.index(names[0])].segments.semantic(3), mask(0))
+
+
 @pytest.mark.parametrize(("where", "rule"), [(".", "{stem}_m"), (".", "{stem}_m.png"), ("gt", "{stem}")])
 def test_masks_beside_or_below_the_images(where, rule, tmp_path):
     for name in "ab":

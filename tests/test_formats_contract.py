@@ -30,7 +30,7 @@ def disc(key: str, *, overlap: bool = False, void: bool = False) -> Sample:
     return Sample(picture(1), Segments(ids, [0] * (3 if overlap else 2)), key=key)
 
 
-def things(name: str, *, dtype: str, channels: int, **holds: bool) -> bool:
+def holds_images(name: str, *, dtype: str, channels: int) -> bool:
     """Whether the format says that it holds images like this."""
     says = find("data.formats", name).holds
     return dtype in says.dtypes and (says.channels is None or channels in says.channels)
@@ -48,7 +48,7 @@ def test_read_of_write_is_the_same(name, dtype, channels, tmp_path):
     if nothing:
         samples.append(Sample(picture(8, channels=channels, dtype=dtype), Segments.empty((12, 16)), key="empty"))
     data = dataset(samples, classes)
-    if not things(name, dtype=dtype, channels=channels):
+    if not holds_images(name, dtype=dtype, channels=channels):
         with pytest.raises(CannotHold, match=f"{name} cannot hold 's0': expected images of"):
             format.write(data, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
@@ -65,6 +65,36 @@ def test_read_of_write_is_the_same(name, dtype, channels, tmp_path):
         np.testing.assert_array_equal(got.image, want.image)
         assert got.segments == want.segments
     back.check()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ClassSet(("sky", "road", "car"), things=("car",)),
+        ClassSet(("sky", "road", "Car")),
+        ClassSet(("7 car", "8 road", "9")),
+        ClassSet(("1 2 3 car", "lane 4 5 6", "a b")),
+        ClassSet((" sky", "road,", ",car")),
+        ClassSet(("sky", "a\nb", "\u2028")),
+        ClassSet(("sky", "road", "car"), void=("mud",)),
+        ClassSet(("sky", "road", "car"), void=("Void", "ignore")),
+        ClassSet(("sky", "road", "car"), void=()),
+        ClassSet(("void", "road", "car"), void=("Void",)),
+        ClassSet(("sky", "road", "car"), nothing=True),
+        ClassSet(("sky", "road", "car"), groups=(("sky", "road"), ("car",))),
+        ClassSet(("sky", "road", "car"), ((0, 0, 0), (0, 0, 0), (255, 255, 255))),
+    ],
+)
+def test_classes_come_back_the_same_or_are_refused(name, classes, tmp_path):
+    try:
+        find("data.formats", name).write(dataset([sample(0), sample(1)], classes), tmp_path / "out")
+    except CannotHold:
+        assert list(tmp_path.iterdir()) == []
+        return
+    back = open_dataset(tmp_path / "out")
+    assert back.classes == classes
+    assert back[back.keys.index("s0")].segments == sample(0).segments
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -66,7 +66,8 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
 
 def sizes_differ(record: Record, image: tuple[int, ...], label: tuple[int, ...]) -> PairingError:
     """The error of a label whose size is not that of its image."""
-    turned = image[-2:] == label[-2:][::-1]
+    jpeg = record.image is not None and record.image.suffix.lower() in (".jpg", ".jpeg")  # other kinds are taken as stored
+    turned = jpeg and image[-2:] == label[-2:][::-1]
     return PairingError(
         str(record.label or record.key),
         expected=f"the size of its image {record.image or ''}, {_size(image)}",

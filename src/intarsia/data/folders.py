@@ -16,7 +16,7 @@ from intarsia.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from intarsia.data.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "IMAGE_FOLDERS", "MASK_FOLDERS", "files_under", "found_images", "inner_key", "listed", "pair", "places", "split_by_lists",
@@ -154,11 +154,15 @@ def unique_keys(records: list[Record]) -> list[Record]:
     return records
 
 
-def found_images(root: Path, records: list[Record], looked: str) -> list[Record]:
-    """The records, or DatasetNotFound where there are none."""
+def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:
+    """The records, or DatasetNotFound where the folders `looked` in gave none."""
     if not records:
+        files = any(path.is_file() for folder in looked for path in folder.rglob("*"))
         raise DatasetNotFound(
-            str(root), expected=f"images in {looked}", received="none", hint=f"Kinds read: {', '.join(IMAGE_SUFFIXES)}."
+            ", ".join(map(str, looked)),
+            expected="images",
+            received="other files" if files else "an empty folder",
+            hint=f"Kinds read: {', '.join(IMAGE_SUFFIXES)}.",
         )
     return records
 

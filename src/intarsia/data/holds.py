@@ -75,7 +75,7 @@ class Holds:
                 (not self.scores and bool((segments.scores != 1).any()), "no scores", "scores other than 1"),
                 (not self.void and bool(segments.void.any()), "no void pixels", "void"),
                 (not self.nothing and bool((segments.ids[0] == 0).any()), "each pixel labelled or void", "pixels of no class"),
-                (_has_empty_rows(segments), "segments with pixels", "a segment without any; call compact() first"),
+                (len(segments.compact()) < len(segments), "segments with pixels", "a segment without any; call compact() first"),
             ]
         return [(wanted, received) for missing, wanted, received in found if missing]
 
@@ -88,8 +88,11 @@ class Format(Protocol):
     """What such a folder looks like, in a few words."""
 
     @staticmethod
-    def detect(path: Path) -> str:
-        """Why a folder looks like this format, in a few words; empty where it does not."""
+    def detect(path: Path, **options: Any) -> str:
+        """Why a folder looks like this format, in a few words, given the options of `open`; empty where it does not.
+
+        By the layout alone: what is missing within it is for `open` to name.
+        """
 
     @staticmethod
     def open(path: Path, **options: Any) -> Dataset:
@@ -103,12 +106,6 @@ class Format(Protocol):
 def is_semantic(segments: Segments) -> bool:
     """Whether the rows are the classes that are present, each once, by index."""
     return bool((np.diff(segments.classes) > 0).all()) and not segments.ids[1:].any()
-
-
-def _has_empty_rows(segments: Segments) -> bool:
-    seen = np.zeros(len(segments) + 2, np.bool_)
-    seen[segments.ids] = True
-    return not seen[1 : len(segments) + 1].all()
 
 
 def _refuse(format: str, key: str, expected: str, received: str) -> None:

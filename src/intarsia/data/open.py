@@ -26,9 +26,9 @@ def open_dataset(path: str | os.PathLike[str], *, format: str | None = None, **o
     for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
     """
     folder = _located(Path(path).expanduser())
-    name = format or detect(folder)
+    name = format or detect(folder, **options)
     member: Format = find(FAMILY, name)
-    known = [option for option in inspect.signature(member.open).parameters if option != "path"]
+    known = _options(name)
     for option in options:
         if option not in known:
             raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
@@ -37,9 +37,12 @@ def open_dataset(path: str | os.PathLike[str], *, format: str | None = None, **o
     return dataset
 
 
-def detect(folder: Path) -> str:
-    """The name of the one format a folder looks like; DatasetNotFound for none, OptionError for several."""
-    reasons = {name: reason for name in members(FAMILY) if (reason := find(FAMILY, name).detect(folder))}
+def detect(folder: Path, **options: Any) -> str:
+    """The name of the one format a folder looks like, if one can among those that have the `options`; DatasetNotFound for none,
+    OptionError for several.
+    """
+    reasons = {name: reason for name in members(FAMILY) if (reason := find(FAMILY, name).detect(folder, **options))}
+    reasons = {name: reason for name, reason in reasons.items() if set(options) <= set(_options(name))} or reasons
     if len(reasons) > 1:
         claims = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise OptionError(str(folder), expected="one format", received=claims, hint=f"Say which: format={next(iter(reasons))!r}.")
@@ -53,6 +56,11 @@ def detect(folder: Path) -> str:
             hint="Arrange it so, or name the folders: format='mask_folder', images='...', masks='...'.",
         )
     return next(iter(reasons))
+
+
+def _options(name: str) -> list[str]:
+    """The options of a format's `open`."""
+    return [option for option in inspect.signature(find(FAMILY, name).open).parameters if option != "path"]
 
 
 def _located(path: Path) -> Path:

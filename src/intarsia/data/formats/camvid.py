@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.class_files import read_classes, read_colours
 from intarsia.data.coding import VOID_NAMES, Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, inner_key, listed, pair, unique_keys, whole_folder
+from intarsia.data.formats._suffix import label_suffix
 from intarsia.data.holds import Holds
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
@@ -17,6 +18,8 @@ from intarsia.data.records import FileReader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from intarsia.core.classes import ClassSet
 
 __all__ = ["CamVid"]
 
@@ -39,13 +42,12 @@ class CamVid:
     looks: ClassVar[str] = "train/ + trainannot/ + codes.txt, or images/ + labels/NAME_P.png + codes.txt"
 
     @staticmethod
-    def detect(path: Path) -> str:
-        """`trainannot/`, or `images/`, `labels/` with `_P` or `_L` files."""
+    def detect(path: Path, **_: Any) -> str:
+        """`trainannot/`, or `images/` and `labels/` whose files add `_P` or `_L` to the stems."""
         if (path / "train").is_dir() and (path / "trainannot").is_dir():
             return "train/ and trainannot/"
-        if (path / "images").is_dir() and (path / "labels").is_dir() and _suffix(path / "labels"):
-            return f"images/ and labels/*{_suffix(path / 'labels')}.png"
-        return ""
+        suffix = label_suffix(path)
+        return f"images/ and labels/*{suffix}.png" if suffix else ""
 
     @staticmethod
     def open(path: Path, *, cache_bytes: int = 256 << 20) -> Dataset:
@@ -55,17 +57,19 @@ class CamVid:
             raise DatasetNotFound(
                 str(path), expected="train/ and trainannot/, or images/ and labels/NAME_P.png", received="neither"
             )
-        labels = path / "labels"
-        colours = not layout.startswith("train") and _suffix(labels) == "_L"
+        suffix = "" if layout.startswith("train") else label_suffix(path)
+        colours = suffix == "_L"
         file = path / ("label_colors.txt" if colours and not (path / "codes.txt").is_file() else "codes.txt")
         coding = read_classes(file)
         things = tuple(name for name in coding.classes.names if name in THINGS)
         coding = replace(coding, classes=replace(coding.classes, things=things))
-        if layout.startswith("train"):
+        if not suffix:
             splits = [split for split in ("train", "val", "test") if (path / split).is_dir()]
+            looked = [path / split for split in splits]
             records = [record for split in splits for record in pair(path / split, path / f"{split}annot", split=split)]
         else:
-            records = pair(path / "images", labels, f"{{stem}}{_suffix(labels)}.png")
+            looked = [path / "images"]
+            records = pair(path / "images", path / "labels", f"{{stem}}{suffix}.png")
             held = {
                 key: split
                 for split, name in LISTS.items()
@@ -75,7 +79,7 @@ class CamVid:
             records = [replace(record, split=held.get(record.key, "train")) for record in records]
         reader = ColourLabels(coding, read_colours(path)) if colours else IdLabels(coding)
         return Dataset(
-            found_images(path, unique_keys(records), "train/ or images/"),
+            found_images(unique_keys(records), looked),
             coding.classes,
             FileReader(reader),
             name=path.name,
@@ -86,14 +90,15 @@ class CamVid:
 
     @staticmethod
     def write(dataset: Dataset, path: Path, *, layout: Literal["segnet", "fastai"] = "segnet") -> None:
-        """Write either layout as PNG, ids in the order of the classes, Void after them."""
+        """Write either layout as PNG, ids in the order of the classes, void after them.
+
+        Both layouts know the classes by name alone: which are things is CamVid's own choice of names.
+        """
         CamVid.holds.check(dataset, "camvid")
         classes = dataset.classes
-        void = classes.void[0] if classes.void and classes.void[0].lower() in VOID_NAMES else "Void"
-        misread = [name for name in classes.names if name.lower() in VOID_NAMES]
-        if misread or classes.nothing or len(classes.groups) > 1:
-            raise CannotHold("camvid", expected="one group of classes, none called void", received=misread or classes)
-        coding = Coding(classes, tuple(range(len(classes))), (len(classes),))
+        _check_classes(classes)
+        names, count = (*classes.names, *classes.void), len(classes)
+        coding = Coding(classes, tuple(range(count)), tuple(range(count, len(names))))
         folders = {"segnet": ("{split}/{key}.png", "{split}annot/{key}.png"), "fastai": ("images/{key}.png", "labels/{key}_P.png")}
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
@@ -101,8 +106,8 @@ class CamVid:
                 write_image(folder / image, sample.image)
                 assert sample.segments is not None  # held, says the check
                 write_labels(folder / label, coding.labels(sample.segments))
-            write_bytes(folder / "codes.txt", "".join(f"{name}\n" for name in (*classes.names, void)).encode())
-            rows = zip((*classes.names, void), (*classes.colours, (0, 0, 0)), strict=True)
+            write_bytes(folder / "codes.txt", "".join(f"{name}\n" for name in names).encode())
+            rows = zip(names, (*classes.colours, *[(0, 0, 0)] * len(classes.void)), strict=True)
             if layout == "segnet":
                 write_bytes(folder / "colors.txt", "".join(f"{name} {r} {g} {b}\n" for name, (r, g, b) in rows).encode())
             else:
@@ -113,6 +118,21 @@ class CamVid:
                         write_bytes(folder / file, "".join(f"{key}.png\n" for key in keys).encode())
 
 
-def _suffix(labels: Path) -> str:
-    """What the label files add to the stem: _P, else _L, else nothing."""
-    return next((suffix for suffix in ("_P", "_L") if any(labels.glob(f"*{suffix}.png"))), "")
+def _check_classes(classes: ClassSet) -> None:
+    """Raise CannotHold for classes that would come back as others."""
+    things = THINGS.intersection(classes.names)
+    misread = [name for name in classes.names if name.lower() in VOID_NAMES]
+    torn = [name for name in (*classes.names, *classes.void) if name.splitlines() != [name] or name.strip().strip(",") != name]
+    for fails, expected, received in (
+        (misread, "no class called void", misread),
+        (torn, "names of one line, without space or comma at either end", torn),
+        (classes.nothing or len(classes.groups) > 1, "one group of classes, no pixel of none", classes),
+        (set(classes.things) != things, f"CamVid's own things among the names, {sorted(things)}", list(classes.things)),
+        (
+            not classes.void or any(name.lower() not in VOID_NAMES for name in classes.void),
+            f"void called one of {', '.join(VOID_NAMES)}, in any case",
+            list(classes.void),
+        ),
+    ):
+        if fails:
+            raise CannotHold("camvid", expected=expected, received=received, hint="Nothing was written; mask_folder holds it.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from intarsia.data import folders
 from intarsia.data.class_files import coding_near, find_class_file, numbers_objects, read_classes, read_colours, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
+from intarsia.data.formats._suffix import label_suffix
 from intarsia.data.holds import Holds, is_semantic
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
@@ -37,14 +38,16 @@ class MaskFolder:
     looks: ClassVar[str] = "images/ + masks/ (or labels/), or both within train/, val/, test/, and codes.txt or classes.json"
 
     @staticmethod
-    def detect(path: Path) -> str:
-        """An image folder with a mask folder beside it in which the first image has a mask of its stem."""
-        for _, images, masks in folders.places(path):
-            if masks is not None:
-                first = next((file for file in sorted(images.rglob("*.*")) if not file.name.startswith(".")), None)
-                if first is not None and any((masks / first.relative_to(images)).parent.glob(f"{first.stem}.*")):
-                    return f"{images.relative_to(path)}/ and {masks.relative_to(path)}/"
-        return ""
+    def detect(path: Path, *, images: str | None = None, masks: str | None = None, rule: str | None = None, **_: Any) -> str:
+        """An image folder with a mask folder beside it, or folders given by name; files named as CamVid's are left to it, unless
+        the rule says how to read them.
+        """
+        if images is not None or masks is not None:
+            return "its folders are given by name"
+        if rule is None and label_suffix(path):
+            return ""
+        found = [(pictures, labels) for _, pictures, labels in folders.places(path) if labels is not None]
+        return f"{found[0][0].relative_to(path)}/ and {found[0][1].relative_to(path)}/" if found else ""
 
     @staticmethod
     def open(
@@ -78,7 +81,7 @@ class MaskFolder:
         if all(place[2] is None for place in found) and masks is not None:
             raise DatasetNotFound(str(path), expected=f"a mask folder {masks}/", received="none")
         records = [record for split, pictures, labels in found for record in folders.pair(pictures, labels, rule, split)]
-        records = folders.found_images(path, folders.unique_keys(records), "its image folders")
+        records = folders.found_images(folders.unique_keys(records), [pictures for _, pictures, _ in found])
         records = folders.split_by_share(folders.split_by_lists(path, records), val, test, seed)
         coding, reader = _meaning(path, classes, void, objects, by_colour)
         return Dataset(

@@ -21,7 +21,7 @@ GOALS = {"intarsia --help": 300, "intarsia evaluate": 600}
 
 
 def main() -> None:
-    """Prints a row per command, and fails where one of ours has loaded torch."""
+    """Prints a row per command, ours with a verdict, and fails where one of ours has loaded torch."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
@@ -45,8 +45,10 @@ def main() -> None:
         commands |= {"python, nothing": ("-c", "pass"), "python, import torch": ("-c", "import torch")}
         times = medians({name: lambda words=words: run(*words) for name, words in commands.items()}, rounds)
     for name, milliseconds in times.items():
-        goal = f"goal {GOALS[name]}, no torch loaded" if name in GOALS else ""
-        print(f"{name:22}{milliseconds:7.0f} ms  {goal}")
+        verdict = (
+            f"(asked: {GOALS[name]} ms) {'yes' if milliseconds <= GOALS[name] else 'no'}, no torch loaded" if name in GOALS else ""
+        )
+        print(f"{name:22}{milliseconds:7.0f} ms  {verdict}".rstrip())
 
 
 def run(*words: str) -> None:

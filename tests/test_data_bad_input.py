@@ -74,7 +74,15 @@ def other_channels(root: Path, stem: str) -> str:
     write_image(root / "images" / f"{stem}.png", picture(1, channels=4))
     first, other = (4, 3) if stem == "a" else (3, 4)
     other_stem = "b" if stem == "a" else stem
-    return f"images/{other_stem}.png: expected {first} channels as in {root}/images/a.png, received {other}. Save all"
+    wanted = f"{first} channels of uint8 as in {root}/images/a.png"
+    return f"images/{other_stem}.png: expected {wanted}, received {other} of uint8. Save all"
+
+
+def other_depth(root: Path, stem: str) -> str:
+    write_image(root / "images" / f"{stem}.png", picture(1).astype("uint16") * 257)
+    first, other = ("uint16", "uint8") if stem == "a" else ("uint8", "uint16")
+    other_stem = "b" if stem == "a" else stem
+    return f"images/{other_stem}.png: expected 3 channels of {first} as in {root}/images/a.png, received 3 of {other}. Save all"
 
 
 def void_everywhere(root: Path, stem: str) -> str:
@@ -118,6 +126,7 @@ def a_binary_class_file(root: Path, stem: str) -> str:
         (a_truncated_jpeg, UnreadableFile),
         (a_truncated_mask, UnreadableFile),
         (other_channels, PairingError),
+        (other_depth, PairingError),
         (void_everywhere, LabelError),
         (no_masks, PairingError),
         (an_unknown_class_file, LabelError),

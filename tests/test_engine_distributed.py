@@ -35,10 +35,8 @@ def test_two_processes_count_and_learn_as_one(tmp_path):
 def test_a_whole_training_by_two_processes_makes_one_run(tmp_path):
     """Without batch norm, clipped or augmented: the losses are those of one process."""
     write_scenes(tmp_path / "data", 14, size=(32, 40), val=0.3, test=0)
-    recipe = {
-        "model": "plain_network:Plain", "optimizer": "sgd", "epochs": 2, "device": "cpu", "precision": "fp32", "loss": {"cross_entropy": 1.0},
-        "quiet": True,
-    }  # fmt: skip
+    recipe = {"model": "plain_network:Plain", "optimizer": "sgd", "epochs": 2, "loss": {"cross_entropy": 1.0}}
+    recipe |= {"device": "cpu", "precision": "fp32", "quiet": True}
     one = intarsia.train(tmp_path / "data", out=str(tmp_path / "one"), batch_size=4, **recipe)
     code = f"import intarsia; intarsia.train({str(tmp_path / 'data')!r}, out={str(tmp_path / 'two')!r}, batch_size=2, **{recipe!r})"
     (tmp_path / "script.py").write_text(code)

@@ -18,21 +18,21 @@ __all__ = ["check", "sizes_differ"]
 def check(dataset: Dataset, *, threads: int | None = None) -> None:
     """Read every file once, in parallel, and raise the first DataError in the order of the records; the labels stay cached.
 
-    Found here: missing and corrupt files, images without mask, sizes that differ, colours or unknown ids in a label, channels that
-    differ between images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255 whose 255 was taken
-    for void.
+    Found here: missing and corrupt files, images without mask, sizes that differ, colours or unknown ids in a label, channels or
+    depths that differ between images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255
+    whose 255 was taken for void.
     """
     if not len(dataset):
         raise PairingError(dataset.where, expected="at least one image", received="none")
 
-    def facts(index: int) -> tuple[int, set[int], bool]:
+    def facts(index: int) -> tuple[tuple[int, str], set[int], bool]:
         sample = dataset[index]
         if sample.segments is None:
             name = str(dataset.records[index].image or sample.key)
             raise PairingError(name, expected="a mask", received="none", hint="Name the mask folder: masks='...'.")
         nothing = bool((sample.segments.ids[0] == 0).any())
         return (
-            sample.image.shape[-1],
+            (sample.image.shape[-1], str(sample.image.dtype)),
             {*sample.segments.classes.tolist(), *([-1] if nothing else [])},
             bool(sample.segments.void.any()),
         )
@@ -43,13 +43,14 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
         finally:
             pool.shutdown(cancel_futures=True)
     first = dataset.records[0]
-    for record, (channels, _, _) in zip(dataset.records, found, strict=True):
-        if channels != found[0][0]:
+    wanted = found[0][0]
+    for record, (kind, _, _) in zip(dataset.records, found, strict=True):
+        if kind != wanted:
             raise PairingError(
                 str(record.image or record.key),
-                expected=f"{found[0][0]} channels as in {first.image or first.key}",
-                received=channels,
-                hint="Save all images with the same channels, for instance without alpha.",
+                expected=f"{wanted[0]} channels of {wanted[1]} as in {first.image or first.key}",
+                received=f"{kind[0]} of {kind[1]}",
+                hint="Save all images with the same channels and depth, for instance without alpha.",
             )
     labelled = set().union(*(classes for _, classes, _ in found))
     void = any(void for _, _, void in found)

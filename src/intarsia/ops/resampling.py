@@ -9,6 +9,7 @@ In a volume the depth axis must stay apart from the other two: every slice takes
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -98,9 +99,9 @@ def blanked(image: NDArray[Any], within: NDArray[np.bool_]) -> NDArray[Any]:
 
 def inside(source: Size, matrix: NDArray[np.float64], size: Size) -> NDArray[np.bool_] | None:
     """(*size) whether the centre of each output pixel falls within the source; None where all do."""
-    corners = np.stack(np.meshgrid(*([0.5, n - 0.5] for n in size), indexing="ij"), axis=-1).reshape(-1, len(size))
-    points = corners @ matrix[:-1, :-1].T + matrix[:-1, -1]
-    if ((points >= 0) & (points < source)).all():  # a parallelepiped is within a box if its corners are
+    near, far = matrix[:-1, :-1] * 0.5, matrix[:-1, :-1] * (np.array(size) - 0.5)  # (d, d) what each axis adds at either end
+    low, high = np.minimum(near, far).sum(axis=1) + matrix[:-1, -1], np.maximum(near, far).sum(axis=1) + matrix[:-1, -1]
+    if low.min() > 1e-6 and (high < np.array(source) - 1e-6).all():  # clear of rounding
         return None
     if len(source) == 3:
         depth, plane = _depth_apart(matrix)
@@ -179,10 +180,13 @@ def _within(points: tuple[NDArray[np.float64], NDArray[np.float64]], source: Siz
     return (down >= 0) & (down < source[0]) & (across >= 0) & (across < source[1])
 
 
+@lru_cache(maxsize=8)  # image, ids and validity ask for the same axes in turn
 def _nearest(scale: float, shift: float, source: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """(size,) the source pixel that holds the centre of each output pixel, clipped, and whether it is within the source."""
     index = np.floor(scale * (np.arange(size) + 0.5) + shift + 1e-9).astype(np.int64)
-    return index.clip(0, source - 1), (index >= 0) & (index < source)
+    clipped, hit = np.minimum(np.maximum(index, 0), source - 1), (index >= 0) & (index < source)
+    clipped.flags.writeable = hit.flags.writeable = False
+    return clipped, hit
 
 
 def _whole_spans(matrix: NDArray[np.float64], source: Size, size: Size) -> tuple[_Span, _Span] | None:

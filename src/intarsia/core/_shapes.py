@@ -35,7 +35,12 @@ def _fits(shape: tuple[Any, ...], letters: list[str], sizes: dict[str, Any]) -> 
         if len(shape) - start not in (2, 3):
             return False
         dims = len(shape) - start
-        named = [*zip(letters[:start], shape, strict=False), (letters[-1], tuple(shape[start:])), ("d", dims), ("2d", 2 * dims)]
+        named = [
+            *zip(letters[:start], shape[:start], strict=True),
+            (letters[-1], tuple(shape[start:])),
+            ("d", dims),
+            ("2d", 2 * dims),
+        ]
     elif len(shape) == len(letters):
         named = list(zip(letters, shape, strict=True))
     else:

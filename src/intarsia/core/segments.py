@@ -270,10 +270,7 @@ class Segments:
 
 
 def _line_runs(layer: NDArray[Any]) -> tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...]]:
-    """The runs of ids above 0 along the last axis of (*S): the id (R,), and the first and last pixel, each d times (R,).
-
-    A map is a few thousand runs, so whatever is asked of all pixels costs no more than finding the edges.
-    """
+    """Runs of ids above 0 along the last axis of (*S), few beside its pixels: id (R,), first and last pixel, each d of (R,)."""
     starts_here = np.ones(layer.shape, np.bool_)
     np.not_equal(layer[..., 1:], layer[..., :-1], out=starts_here[..., 1:])
     starts = np.flatnonzero(starts_here)

@@ -45,13 +45,15 @@ class Targets:
         Groups are not asked: all classes are taken to exclude each other.
         """
         if "semantic" not in self._views:
-            batch = self.ids.shape[0]
-            top = self.ids.amax(dim=1).long()  # (B, L, *S) -> (B, *S); void is -1 in layer 0 and 0 above
-            top = top.where(self.ids[:, 0] >= 0, top.new_tensor(-1))
-            edge = self.classes.new_tensor([[-1, self.num_classes]]).expand(batch, 2)
-            table = self.classes.new_zeros((batch, 2 + self.classes.shape[1])).long()  # (B, N+2): void, nothing, rows
-            table[:, :2], table[:, 2:] = edge, self.classes
-            self._views["semantic"] = table.gather(1, (top + 1).flatten(1)).view_as(top)  # (B, *S)
+            batch, rows = self.classes.shape
+            top = self.ids[:, 0]  # (B, *S); void is -1 in layer 0 and 0 above
+            if self.ids.shape[1] > 1:
+                top = self.ids.amax(dim=1).where(top >= 0, top)  # (B, L, *S) -> (B, *S)
+            table = self.classes.new_zeros((batch, rows + 2)).long()  # (B, N+2): void, nothing, rows
+            table[:, 0], table[:, 1], table[:, 2:] = -1, self.num_classes, self.classes
+            starts = (rows + 2) * self.classes.new_tensor(range(batch)).int() + 1  # of each image's row of the table, at id 0
+            entries = top.int() + starts.view(-1, *[1] * (top.ndim - 1))  # (B, *S)
+            self._views["semantic"] = table.flatten().index_select(0, entries.flatten()).view(top.shape)  # (B, *S)
         return self._views["semantic"]
 
     def masks(self, image: int) -> Tensor:

@@ -79,9 +79,21 @@ def test_shrinking_averages(turn):
     image[2::5, 2::5] = 25
     matrix = resizing((50, 100), (10, 20)) + np.diag([turn, turn], 1)
     assert np.allclose(warp_image(image, matrix, (10, 20)), 1, atol=1e-2)
-    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 200).astype(np.uint8)[..., None]
-    for size in ((32, 32), (16, 16), (10, 11)):
-        assert warp_image(checks, resizing((64, 64), size), size).std() < 12
+
+
+@pytest.mark.parametrize("turn", [0.0, 1e-7])
+@pytest.mark.parametrize("step", [1.51, 1.6, 1.75, 1.9, 2.0, 2.1, 2.5, 3.0, 3.3, 5.7])
+def test_no_pixel_is_skipped_however_much_is_shrunk(step, turn):
+    """What one source pixel adds to the result is never less than half of what another adds."""
+    size = int(90 / step), 4
+    matrix = np.array([[step, turn, 0.3 * (90 - step * size[0])], [0, 1, 0], [0, 0, 1]])
+    gains = []
+    for row in range(12, 78):
+        image = np.zeros((90, 4, 1), np.float32)
+        image[row] = 100
+        gains.append(warp_image(image, matrix, size).sum())
+    assert min(gains) > 0.45 * max(gains)
+    assert np.isclose(np.mean(gains), 400 / step, rtol=0.05)  # all light arrives
 
 
 def test_the_straight_path_is_the_general_one():

@@ -5,8 +5,9 @@ commute (the rows of the matrix sum to 1), so saturation among brightness and co
 is folded with them into the one matrix; a gamma listed before a saturation is applied after it.
 
 A curve is a tuple of steps (scale, shift, power) on values scaled to 0..1 between `low` and `high`:
-u -> (scale u + shift) ^ power, with the sign kept below 0. 8 and 16 bit without sign read it from a table of 256 or 65,536
-entries; other dtypes compute it. Whole numbers are rounded and clipped to their dtype; floats are not clipped.
+u -> (scale u + shift) ^ power, with the sign kept below 0. Where it is affine it goes with the matrix in one pass; else 8 and 16
+bit without sign read it from a table of 256 or 65,536 entries, other dtypes compute it. Whole numbers are rounded and clipped to
+their dtype; floats are not clipped.
 """
 
 from __future__ import annotations
@@ -83,20 +84,33 @@ def recolour(
     if high <= low:  # a constant image has no range to bend in
         curve = ()
     kind = image.dtype
-    plane = image.reshape(-1, *image.shape[-2:])  # (rows, W, C): cv2 knows no volumes
-    if kind not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
-        plane = plane.astype(np.float64)
-    if mix is not None:
-        scale, shift, _ = curve[0] if curve[:1] and curve[0][2] == 1.0 else (1.0, 0.0, 1.0)
-        curve = curve[1:] if curve[:1] and curve[0][2] == 1.0 else curve
-        offset = np.full((len(mix), 1), low * (1 - scale) + (high - low) * shift)
-        plane = cv2.transform(plane, np.hstack([mix * scale, offset])).reshape(plane.shape)  # rounds and saturates
+    if curve and curve[0][2] == 1.0 and (mix is not None or len(curve) == 1):  # the affine step goes with the matrix
+        (scale, shift, _), *rest = curve
+        image = _affine(image, mix, scale, low * (1 - scale) + (high - low) * shift)
+        curve = tuple(rest)
+    elif mix is not None:
+        image = _affine(image, mix, 1.0, 0.0)
     if curve and kind in (np.uint8, np.uint16):
         table = rounded(_bent(np.arange(np.iinfo(kind).max + 1, dtype=np.float64), curve, low, high), kind)
-        plane = cv2.LUT(plane, table) if kind == np.uint8 else np.take(table, plane)
-    elif curve:
-        plane = _bent(plane.astype(np.result_type(plane.dtype, np.float32), copy=False), curve, low, high)
-    return rounded(plane, kind).reshape(image.shape)
+        return cv2.LUT(image.reshape(-1), table).reshape(image.shape) if kind == np.uint8 else np.take(table, image)
+    if curve:
+        image = _bent(image.astype(np.result_type(kind, np.float32), copy=False), curve, low, high)
+    return rounded(image, kind)
+
+
+def _affine(image: NDArray[Any], mix: NDArray[np.float64] | None, scale: float, offset: float) -> NDArray[Any]:
+    """scale * mix . pixel + offset for an image (*S, C); rounded and clipped once, in one pass where cv2 has one."""
+    channels = image.shape[-1]
+    if mix is None and image.dtype == np.uint8:  # twice as fast as a table
+        flat = image.reshape(-1, channels)
+        return cv2.addWeighted(flat, scale, flat, 0.0, offset).reshape(image.shape)
+    if mix is not None and channels <= 4 and image.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
+        whole = np.hstack([mix * scale, np.full((channels, 1), offset)])
+        return cv2.transform(image.reshape(-1, 1, channels), whole).reshape(image.shape)
+    values = image.astype(np.result_type(image.dtype, np.float32))
+    if mix is not None:
+        values = values @ mix.T.astype(values.dtype)
+    return rounded(values * values.dtype.type(scale) + values.dtype.type(offset), image.dtype)
 
 
 def _bent(values: NDArray[Any], curve: Curve, low: float, high: float) -> NDArray[Any]:

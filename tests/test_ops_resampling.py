@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from intarsia.core import Segments
 from intarsia.core.errors import OptionError
 from intarsia.ops.packing import pack
-from intarsia.ops.resampling import blanked, inside, resizing, warp_ids, warp_image
+from intarsia.ops.planes import blanked
+from intarsia.ops.resampling import inside, resizing, warp_ids, warp_image
 
 SIZES = [((40, 50), (40, 50)), ((40, 50), (20, 25)), ((40, 50), (97, 61)), ((40, 50), (13, 90)), ((41, 53), (7, 9))]
 MATRICES = {

@@ -9,7 +9,8 @@ import numpy as np
 
 from intarsia.core.errors import OptionError
 from intarsia.ops.colour import Curve, add_step, recolour, value_range
-from intarsia.ops.resampling import blanked, inside, warp_ids, warp_image
+from intarsia.ops.planes import blanked
+from intarsia.ops.resampling import inside, warp_ids, warp_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

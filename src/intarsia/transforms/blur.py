@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from intarsia.ops.resampling import by_channels
+from intarsia.ops.planes import by_channels
 from intarsia.transforms._checks import check_range, check_share
 from intarsia.transforms._plan import Plan, Planned
 

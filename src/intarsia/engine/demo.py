@@ -29,9 +29,11 @@ __all__ = ["run_demo", "write_scenes"]
 SCENES = 340
 """Of which 240 train, 40 validate and 60 test."""
 RECIPE = TrainOptions(
-    epochs=12,
-    batch_size=8,
+    epochs=20,
+    batch_size=4,
     lr=3e-3,
+    class_weights="sqrt_median_frequency",
+    evaluate_every=4,
     model_args={"widths": (16, 32, 64, 128)},
     loss={"cross_entropy": 1.0, "dice": 1.0},
     scale=(0.75, 1.5),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.core.errors import OptionError
+from intarsia.ops._depth import depth_apart, depth_weights
 from intarsia.ops.colour import rounded
 from intarsia.ops.planes import inside_plane, nearest, nearest_plane, warp_plane
 
@@ -44,8 +44,8 @@ def warp_image(image: NDArray[Any], matrix: NDArray[np.float64], size: Size) -> 
     """
     if image.ndim == 3:
         return warp_plane(image, matrix, size)
-    depth, plane = _depth_apart(matrix)
-    weights = _depth_weights(depth, len(image), size[0])  # (D', D)
+    depth, plane = depth_apart(matrix)
+    weights = depth_weights(depth, len(image), size[0])  # (D', D)
     used = np.flatnonzero(weights.any(axis=0))
     slices = [warp_plane(image[z], plane, size[1:]) for z in used]
     if not slices:
@@ -68,7 +68,7 @@ def warp_ids(ids: NDArray[Any], matrix: NDArray[np.float64], size: Size, *, outs
     [[[1, 1, 2, 2]]]
     """
     if ids.ndim == 4:
-        depth, plane = _depth_apart(matrix)
+        depth, plane = depth_apart(matrix)
         index, hit = nearest(depth[0], depth[1], ids.shape[1], size[0])
         flat = ids[:, index[hit]].reshape(-1, *ids.shape[2:])  # (L D hit, H, W)
         warped = np.stack([nearest_plane(part, plane, size[1:], 0) for part in flat] or [np.zeros(size[1:], ids.dtype)])
@@ -88,33 +88,8 @@ def inside(source: Size, matrix: NDArray[np.float64], size: Size) -> NDArray[np.
     if low.min() > 1e-6 and (high < np.array(source) - 1e-6).all():  # clear of rounding
         return None
     if len(source) == 3:
-        depth, plane = _depth_apart(matrix)
+        depth, plane = depth_apart(matrix)
         _, hit = nearest(depth[0], depth[1], source[0], size[0])
         flat = inside(source[1:], plane, size[1:])
         return hit[:, None, None] & (np.ones(size[1:], np.bool_) if flat is None else flat)
     return inside_plane(source, matrix, size)
-
-
-# -- the depth of a volume ---------------------------------------------------------------------------------------------------------
-
-
-def _depth_apart(matrix: NDArray[np.float64]) -> tuple[tuple[float, float], NDArray[np.float64]]:
-    """Scale and shift of the depth axis, and the matrix (3, 3) of the other two."""
-    if matrix[0, 1:3].any() or matrix[1:3, 0].any():
-        raise OptionError("warp of a volume", expected="depth apart from rows and columns", received=matrix[:3].tolist())
-    return (float(matrix[0, 0]), float(matrix[0, 3])), matrix[1:, 1:]
-
-
-def _depth_weights(depth: tuple[float, float], source: int, size: int) -> NDArray[np.float64]:
-    """(D', D) what each source slice gives to each output slice: a triangle as wide as the step, so that shrinking averages."""
-    scale, shift = depth
-    centres = scale * (np.arange(size) + 0.5) + shift
-    reach = max(abs(scale), 1.0)
-    taps = np.arange(source) + 0.5
-    clamped = centres.clip(0.5, source - 0.5)  # the half slice at either end repeats the end
-    weights: NDArray[np.float64] = np.maximum(1 - np.abs(clamped[:, None] - taps) / reach, 0)
-    weights[np.abs(weights) < 1e-9] = 0
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights[(centres < 0) | (centres >= source)] = 0
-    weights[np.abs(weights - 1) < 1e-9] = 1
-    return weights

@@ -73,4 +73,4 @@ class Normalise(nn.Module):
         # subtracting first keeps the precision of 16-bit values within a narrow range
         wide.sub_(tiled(shift)).div_(tiled(scale))
         normalised = wide.view(*wide.shape[:-1], width, channels).movedim(-1, 1)  # (B, C, *S)
-        return normalised if valid is None else normalised.masked_fill(~valid[:, None], 0)  # also where nodata is NaN
+        return normalised if valid is None else normalised.masked_fill_(~valid[:, None], 0)  # also where nodata is NaN

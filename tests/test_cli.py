@@ -37,7 +37,7 @@ RESULTS = {
     "evaluate": Scores(),
     "evaluate_folders": Scores(),
     "predict": [Path("a.png"), Path("b.png")],
-    "reproduce": {"mean_iou": 0.0},
+    "reproduce": {"mean_iou": 0.0, "largest_weight_difference": 0.0},
     "list_models": [{"name": "unet", "parameters": 7}],
 }
 
@@ -176,7 +176,7 @@ def test_evaluate_wants_one_of_its_two_forms(words, calls, capsys):
     ("words", "result"),
     [
         ("evaluate m d --json", {"mean_iou": 0.5}),
-        ("reproduce r --json", {"mean_iou": 0.0}),
+        ("reproduce r --json", {"mean_iou": 0.0, "largest_weight_difference": 0.0}),
         ("models --json", [{"name": "unet", "parameters": 7}]),
     ],
 )
@@ -189,7 +189,7 @@ def test_lists_and_tables_as_lines(calls, capsys):
     for words in ("predict m x", "reproduce r", "models", "lr-find d"):
         main(words.split())
     assert capsys.readouterr().out == (
-        "a.png\nb.png\nmean_iou: 0.0\nunet  7\nsteepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
+        "a.png\nb.png\nmean_iou: 0.0\nlargest_weight_difference: 0.0\nidentical\nunet  7\nsteepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
     )
 
 

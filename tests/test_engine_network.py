@@ -123,6 +123,21 @@ def test_a_state_is_no_network(tmp_path):
         intarsia.load(tmp_path / "state.safetensors")
 
 
+def test_a_mistyped_run_is_not_looked_up_on_the_hub(monkeypatch):
+    import huggingface_hub
+
+    asked = []
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, *args, **kwargs: asked.append(name) or "nowhere")
+    with pytest.raises(
+        CheckpointError, match="runs/nope: expected .* or hf:org/name on the Hugging Face hub, received no such file"
+    ):
+        intarsia.load("runs/nope")
+    assert asked == []
+    with pytest.raises(CheckpointError):
+        intarsia.load("hf:org/name")
+    assert asked == ["org/name"]
+
+
 @pytest.mark.parametrize(("option", "value"), [("device", "cuda:99"), ("device", "gpu"), ("precision", "half")])
 def test_a_wrong_device_or_precision_is_told_at_once(model, tmp_path, option, value):
     folder = model.save_pretrained(tmp_path)

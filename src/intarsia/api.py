@@ -15,7 +15,7 @@ from intarsia.data.images import read_image, write_bytes
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
 from intarsia.engine.options import LrFindOptions, TrainOptions
-from intarsia.engine.run import Run, run_of
+from intarsia.engine.run import Run, free_folder, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +118,8 @@ def reproduce(run: str | Path | Run, *, out: str | Path | None = None, quiet: bo
     from intarsia.engine.reproduce import reproduce_run
 
     run = run if isinstance(run, Run) else Run(Path(run))
-    return reproduce_run(run, Path(out) if out is not None else run.folder.with_name(run.folder.name + "-reproduced"), quiet=quiet)
+    folder = Path(out) if out is not None else free_folder(run.folder.with_name(run.folder.name + "-reproduced"))
+    return reproduce_run(run, folder, quiet=quiet)
 
 
 def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path = "lr_find.png", **changes: Any) -> RangeTest:
@@ -132,7 +133,7 @@ def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path
 
 
 def load(source: str | Path | Run, *, device: str = "auto", precision: str = "auto", flip: bool = False) -> Model:
-    """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or a hub name.
+    """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or `hf:org/name`.
 
     `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image.
     """

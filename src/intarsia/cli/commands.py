@@ -84,7 +84,7 @@ def resume(run: RunFolder, quiet: bool = False) -> None:
     Args:
         quiet: Show no progress.
     """
-    _tell(intarsia.resume(run, quiet=quiet))
+    _tell(intarsia.resume(run, quiet=quiet))  # one that is done is only told again
 
 
 def lr_find(data: Data, training: LrFindOptions, config: Path | None = None, curve: Path = Path("lr_find.png")) -> None:
@@ -181,11 +181,14 @@ def reproduce(run: RunFolder, out: Path | None = None, quiet: bool = False, json
     """Run a training again and tell the difference.
 
     Args:
-        out: Folder of the new run; left out, RUN-reproduced.
+        out: Folder of the new run; left out, RUN-reproduced, RUN-reproduced2 and so on.
         quiet: Show no progress.
         json: Print JSON.
     """
-    _show(intarsia.reproduce(run, out=out, quiet=quiet), as_json=json)
+    report = intarsia.reproduce(run, out=out, quiet=quiet)
+    _show(report, as_json=json)
+    if not json:
+        print("identical" if report["largest_weight_difference"] == 0 else "not identical: the weights differ")
 
 
 def models(json: bool = False) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Sample"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """An image (*S, C) in the file's own dtype, its segments, and what must not be lost on the way.
 
@@ -70,6 +70,9 @@ class Sample:
             raise InvalidNoun(
                 f"Sample {self.key!r} stats", expected=f"shape ({self.image.shape[-1]}, 2)", received=self.stats.shape
             )
+
+    def __repr__(self) -> str:
+        return f"Sample({self.key!r}, {'x'.join(map(str, self.image.shape))} {self.image.dtype}, {self.segments})"
 
     # -- looking: drawing lies further out than this file may import, so it is asked for by name ----------------------------
 

@@ -126,7 +126,9 @@ class Dataset(Sequence[Sample]):
         wanted = SPLITS.get(name, name)
         if wanted not in self.splits:
             hint = (
-                nearest(name, self.splits) if self.splits else "Split it: open_dataset(..., val=0.2) holds a fifth back as 'val'."
+                nearest(name, self.splits)
+                if self.splits
+                else "Split it: open_dataset(..., val=0.2), or --data-args val=0.2, holds a fifth back as 'val'."
             )
             raise OptionError(f"split {name!r} of {self.where}", expected="a split that is there", hint=hint)
         return self.subset(record for record in self.records if record.split == wanted)

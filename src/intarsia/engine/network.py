@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "Recipe", "build_network", "describe_models", "score", "segment"]
 
+HUB = "hf:"
+"""What a model of the Hugging Face hub is called with in front, so that a mistyped path is never looked up there."""
+CHANNELS = "Save it with as many, for instance without alpha."
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -120,7 +124,10 @@ class Model:
         """The segments of one image (*S, C), at its own size."""
         if image.shape[-1] != self.recipe.in_channels:
             raise DataError(
-                "image", expected=f"{self.recipe.in_channels} channels, as in training", received=f"shape {image.shape}"
+                "image",
+                expected=f"{self.recipe.in_channels} channels, as in training",
+                received=f"shape {image.shape}",
+                hint=CHANNELS,
             )
         if self.recipe.pixels.kind == "fixed" and image.dtype != np.uint8:
             raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype))
@@ -159,7 +166,7 @@ class Model:
         flip: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or a hub name `org/name`.
+        """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or the hub: `hf:org/name`.
 
         Raises CheckpointError where there is none, or where weights and recipe do not fit.
         """
@@ -187,27 +194,30 @@ class Model:
 
 def _weights_of(source: str | Path, revision: str | None) -> Path:
     """The weights file behind any of the accepted sources."""
+    if str(source).startswith(HUB):
+        return _from_hub(str(source).removeprefix(HUB), revision)
     path = Path(source)
     if path.is_file():
         return path
     for inside in ("weights/best.safetensors", "model.safetensors"):
         if (path / inside).is_file():
             return path / inside
-    if path.exists() or path.suffix == ".safetensors" or str(source).count("/") != 1:
-        raise CheckpointError(
-            str(source),
-            expected="a .safetensors checkpoint, a run folder, a saved model folder, or a hub name org/name",
-            received="an existing folder without weights" if path.is_dir() else "no such file",
-        )
+    raise CheckpointError(
+        str(source),
+        expected=f"a .safetensors checkpoint, a run folder, a saved model folder, or {HUB}org/name on the Hugging Face hub",
+        received="an existing folder without weights" if path.is_dir() else "no such file",
+    )
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """The weights file of a hub model, from the cache where it is there; asked only where the source says so."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(hf_hub_download(str(source), "model.safetensors", revision=revision))
+        return Path(hf_hub_download(name, "model.safetensors", revision=revision))
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise CheckpointError(
-            str(source), expected="a file, a folder or a reachable hub model", received=str(error).splitlines()[0]
-        ) from error
+        raise CheckpointError(HUB + name, expected="a reachable hub model", received=str(error).splitlines()[0]) from error
 
 
 def describe_models() -> list[dict[str, Any]]:

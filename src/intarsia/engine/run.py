@@ -9,6 +9,7 @@ state.safetensors          what a resume needs            *.png         pictures
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import sys
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.engine.network import Recipe
 
-__all__ = ["Run", "new_run", "run_of"]
+__all__ = ["Run", "free_folder", "new_run", "run_of"]
 
 RECORDED = ("intarsia", "torch", "torchvision", "timm", "accelerate", "numpy", "opencv-python-headless")
 
@@ -126,6 +127,15 @@ def run_of(model: object) -> Run:
     raise OptionError("data", expected="data to evaluate on, for a network that lies in no run folder", received="none")
 
 
+def free_folder(folder: Path) -> Path:
+    """The first of NAME, NAME2, NAME3 ... that is not there yet."""
+    numbers = itertools.count(2)
+    free = folder
+    while free.exists():
+        free = folder.with_name(f"{folder.name}{next(numbers)}")
+    return free
+
+
 def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
     """A fresh folder: `options.out`, which must not hold a run yet, or the first free of runs/NAME, runs/NAME2 ..."""
     if options.out is not None:
@@ -138,10 +148,7 @@ def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
                 hint=f"`intarsia resume {folder}` goes on with it.",
             )
     else:
-        name = options.name or f"{data.name}-{options.model.rpartition(':')[2]}"
-        number = 1
-        while (folder := Path("runs") / (name + (str(number) if number > 1 else ""))).exists():
-            number += 1
+        folder = free_folder(Path("runs") / (options.name or f"{data.name}-{options.model.rpartition(':')[2]}"))
     folder.mkdir(parents=True, exist_ok=True)
     if options.weights not in ("none", "timm"):
         options = replace(options, weights=str(Path(options.weights).resolve()))

@@ -189,7 +189,8 @@ def test_lists_and_tables_as_lines(calls, capsys):
     for words in ("predict m x", "reproduce r", "models", "lr-find d"):
         main(words.split())
     assert capsys.readouterr().out == (
-        "a.png\nb.png\nmean_iou: 0.0\nlargest_weight_difference: 0.0\nidentical\nunet  7\nsteepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
+        "a.png\nb.png\nmean_iou: 0.0\nlargest_weight_difference: 0.0\nidentical\n"
+        "unet  7\nsteepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
     )
 
 

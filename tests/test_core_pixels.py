@@ -94,3 +94,11 @@ def test_json_gives_it_back(pixels):
 def test_errors(arguments, text):
     with pytest.raises(InvalidNoun, match=text):
         Pixels(**arguments)
+
+
+def test_nodata_without_a_mask_does_not_spoil_the_percentiles():
+    image = np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10, 1)
+    spoilt = image.copy()
+    spoilt[0, 0] = np.nan
+    pixels = Pixels(kind="per_image", mean=(0.0,), std=(1.0,), percentiles=(0, 100))
+    assert np.allclose(pixels.stats(spoilt), [[image[0, 1, 0], 1.0]])

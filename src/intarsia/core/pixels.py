@@ -64,6 +64,8 @@ class Pixels:
         if self.kind == "fixed":
             return None
         flat = image.reshape(-1, image.shape[-1]) if valid is None else image[valid]
+        if flat.dtype.kind == "f":  # nodata may be NaN where no mask says so
+            flat = flat[np.isfinite(flat).all(axis=1)]
         if not len(flat):
             return np.tile(np.array([0, 1], np.float32), (image.shape[-1], 1))
         ends = np.percentile(flat, self.percentiles, axis=0).astype(np.float32).T  # (C, 2)

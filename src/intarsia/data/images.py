@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_SUFFIXES", "LABEL_SUFFIXES", "read_image", "read_labels", "write_bytes", "write_image", "write_labels"]
 
 CV2_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+"""Decoding in R, G, B order, from OpenCV 4.11 on."""
 IMAGE_SUFFIXES = (*CV2_SUFFIXES, ".gif", ".jp2", ".ppm", ".pgm", ".npy")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".npy")
 TIFF_LZW = 5
@@ -164,6 +166,8 @@ def _decode(data: bytes, suffix: str) -> NDArray[Any] | None:
     buffer = np.frombuffer(data, np.uint8)
     image: NDArray[Any] | None
     if data[:2] == b"\xff\xd8":
+        if RGB is not None and _jpeg_channels(data) == 3:
+            return cv2.imdecode(buffer, RGB)  # saves turning the channels round
         image = cv2.imdecode(buffer, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)  # IMREAD_UNCHANGED would ignore EXIF
     elif suffix in (".tif", ".tiff"):
         done, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED)
@@ -173,6 +177,17 @@ def _decode(data: bytes, suffix: str) -> NDArray[Any] | None:
     else:
         image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     return None if image is None else _swapped(image)
+
+
+def _jpeg_channels(data: bytes) -> int:
+    """The number of components that the frame header of a JPEG names (ITU-T T.81, B.2.2); 0 where it is not found."""
+    place = 2
+    while place + 9 < len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return data[place + 9]
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
 
 
 def _swapped(image: NDArray[Any]) -> NDArray[Any]:

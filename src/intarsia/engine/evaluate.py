@@ -66,7 +66,8 @@ def evaluate_network(
 
 def evaluate_predictor(predictor: Predictor, data: Dataset, classes: ClassSet, task: str, *, each: Each | None = None) -> Any:
     """The same for anything that gives Segments of the classes `classes` for an image, one image at a time."""
-    answers = ((data.keys[index], data[index].segments, predictor(data[index].image)) for index in _share(data))
+    samples = (data[index] for index in _share(data))  # each file is read once
+    answers = ((sample.key, sample.segments, predictor(sample.image)) for sample in samples)
     return _scored(answers, data.classes, classes, task, each, gather=PartialState().num_processes > 1)
 
 

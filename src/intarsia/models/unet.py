@@ -6,23 +6,24 @@ network ends at the finest level that the encoder has (stride 2 for MobileNetV2)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import nn
 
 from intarsia.core.errors import OptionError
 from intarsia.core.output import Dense
-from intarsia.core.pixels import Pixels
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.models.blocks.upsample import Upsample
 from intarsia.models.encoders.contracting import Contracting
-from intarsia.models.encoders.timm_encoder import TimmEncoder, encoder_pixels
+from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor
 
     from intarsia.core.batch import Targets
+    from intarsia.core.pixels import Pixels
 
 __all__ = ["UNet"]
 
@@ -48,6 +49,10 @@ class UNet(nn.Module):
     (2, 5, 33, 50)
     """
 
+    task: ClassVar[str] = "semantic"
+    origin: ClassVar[str] = "Ronneberger et al. 2015, arXiv 1505.04597"
+    exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
+
     def __init__(
         self,
         channels: int,
@@ -62,18 +67,14 @@ class UNet(nn.Module):
         super().__init__()
         if encoder is None and weights != "none":
             raise OptionError("weights", expected="an encoder that they belong to", received=weights, hint="Name a timm encoder.")
-        if isinstance(pixels, Mapping):
-            pixels = Pixels.from_dict(pixels)
-        if pixels is None:
-            pixels = encoder_pixels(encoder, weights) if encoder else Pixels()
-        self.normalise = Normalise(pixels, in_channels)
-        self.encoder: Contracting | TimmEncoder
+        self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
+        self.pixels = self.normalise.pixels
         if encoder is None:
             widths = widths or CLASSIC
             self.encoder = Contracting(in_channels, widths)
             decoder = tuple(widths[:-1])
         else:
-            self.encoder = TimmEncoder(encoder, in_channels, weights)
+            self.encoder = make_encoder(encoder, in_channels, weights)
             decoder = tuple(widths or DECODER[-(len(self.encoder.channels) - 1) :])
         if len(decoder) != len(self.encoder.channels) - 1:
             raise OptionError(
@@ -95,11 +96,6 @@ class UNet(nn.Module):
             "widths": None if widths is None else list(widths),
             "dropout": dropout,
         }
-
-    @property
-    def pixels(self) -> Pixels:
-        """How raw values become network input."""
-        return self.normalise.pixels
 
     @classmethod
     def tiny(cls, channels: int, in_channels: int = 3) -> Self:

@@ -33,10 +33,11 @@ class TimmEncoder(nn.Module):
     ((16, 24, 32, 96, 320), (2, 4, 8, 16, 32))
     """
 
-    def __init__(self, name: str, in_channels: int = 3, weights: str = "none") -> None:
+    def __init__(self, name: str, in_channels: int = 3, weights: str = "none", output_stride: int | None = None) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.network = _created(name, in_channels, pretrained=weights == "timm")
+        more = {} if output_stride is None else {"output_stride": output_stride}
+        self.network = _created(name, in_channels, pretrained=weights == "timm", **more)
         self.channels = tuple(self.network.feature_info.channels())
         self.strides = tuple(self.network.feature_info.reduction())
         self.loaded: Loaded | None = None
@@ -83,14 +84,14 @@ def encoder_pixels(name: str, weights: str) -> Pixels:
     return Pixels(mean=record.mean, std=record.std) if record else Pixels()
 
 
-def _created(name: str, in_channels: int, *, pretrained: bool) -> Any:
+def _created(name: str, in_channels: int, *, pretrained: bool, **more: Any) -> Any:
     """The timm network that gives features, made for images of any size where it can be."""
     if not timm.is_model(name.partition(".")[0]):
         raise OptionError(f"encoder {name!r}", expected="a name that timm knows", hint=nearest(name, timm.list_models()))
     record = timm.get_pretrained_cfg(name)
     for options in ANY_SIZE if record and record.fixed_input_size else ANY_SIZE[-1:]:
         try:
-            return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_channels, **options)
+            return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_channels, **options, **more)
         except TypeError:
             if options == ANY_SIZE[-1]:
                 raise

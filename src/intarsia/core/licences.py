@@ -1,0 +1,40 @@
+"""Licences: what may be done with a network, by its code, its weights and the data they learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Licences"]
+
+COMMERCIAL = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0")
+"""SPDX names, in lower case, of the licences known to allow commercial use; any other, and an unknown one, counts as not."""
+
+
+@dataclass(frozen=True)
+class Licences:
+    """SPDX names or, where there is none, the terms in a few words; "none" where there is nothing to license.
+
+    >>> Licences(code="Apache-2.0", weights="BSD-3-Clause", data="COCO terms").commercial
+    True
+    >>> Licences(weights="NVIDIA Source Code License (non-commercial)").commercial
+    False
+    """
+
+    code: str = "Apache-2.0"
+    weights: str = "none"
+    """Of the numbers; "none" where they are drawn at random or trained by the user."""
+    data: str = "none"
+    """The terms of what the weights learnt from; told, but not judged."""
+
+    @property
+    def commercial(self) -> bool:
+        """Whether the licences of code and weights are known to allow commercial use."""
+        return all(name == "none" or name.lower() in COMMERCIAL for name in (self.code, self.weights))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `Licences(**plain)` takes them back."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"code {self.code}, weights {self.weights}, data {self.data}"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvNormAct"]
 
+RELU = partial(nn.ReLU, inplace=True)
+
 
 class ConvNormAct(nn.Module):
     """Padded convolution, norm, activation; `norm` and `act` make theirs, or are None to leave it out (no norm: a bias instead).
@@ -35,7 +37,7 @@ class ConvNormAct(nn.Module):
         dilation: int = 1,
         groups: int = 1,
         norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
-        act: Callable[[], nn.Module] | None = partial(nn.ReLU, inplace=True),
+        act: Callable[[], nn.Module] | None = RELU,
     ) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2

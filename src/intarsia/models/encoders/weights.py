@@ -18,7 +18,7 @@ from intarsia.core.pixels import Pixels
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Loaded", "file_pixels", "load_weights"]
+__all__ = ["Loaded", "file_pixels", "load_tensors", "load_weights", "read_tensors"]
 
 KINDS = ("weight", "bias", "running_mean", "running_var")
 """The tensors of one module in state-dict order."""
@@ -60,7 +60,12 @@ def load_weights(network: nn.Module, path: str | Path, in_channels: int) -> Load
 
     Raises CheckpointError where the file cannot be read or a tensor of the network stays without a partner.
     """
-    tensors, _ = _read(Path(path))
+    return load_tensors(network, read_tensors(Path(path))[0], str(path), in_channels)
+
+
+def load_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str, in_channels: int) -> Loaded:
+    """The same from a state dict at hand; `source` names it in the report and in errors."""
+    tensors = dict(tensors)
     wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
     table = _by_name(list(wanted), list(tensors)) or _by_order(list(wanted), list(tensors))
     for ours, theirs in table.items():
@@ -69,7 +74,7 @@ def load_weights(network: nn.Module, path: str | Path, in_channels: int) -> Load
     if unfit:
         first, partner = unfit[0], table.get(unfit[0])
         raise CheckpointError(
-            f"{path}",
+            source,
             expected=f"{len(wanted)} tensors that fit the encoder, {first} as {tuple(wanted[first].shape)}",
             received=f"{partner} as {tuple(tensors[partner].shape)}" if partner else f"nothing for {first}",
             hint=f"{len(unfit)} of the encoder's tensors have no partner in the file: it belongs to another network.",
@@ -77,19 +82,19 @@ def load_weights(network: nn.Module, path: str | Path, in_channels: int) -> Load
     for ours, theirs in table.items():
         wanted[ours].copy_(tensors[theirs])  # copies into the network's own dtype
     left_out = tuple(name for name in tensors if name not in table.values() and not name.endswith(COUNTER))
-    return Loaded(Path(path).name, len(table), left_out)
+    return Loaded(Path(source).name, len(table), left_out)
 
 
 def file_pixels(path: str | Path) -> Pixels | None:
     """The scaling that the weights were trained with: the file's `pixels` metadata (JSON of `Pixels.to_dict`), else what is known
     of this very file, else None."""
-    metadata = _read(Path(path))[1]
+    metadata = read_tensors(Path(path))[1]
     if "pixels" in metadata:
         return Pixels.from_dict(json.loads(metadata["pixels"]))
     return KNOWN_PIXELS.get(hashlib.sha256(Path(path).read_bytes()).hexdigest())
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Every tensor of the file, and its metadata."""
     try:
         with safe_open(path, "pt") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -70,12 +71,51 @@ def test_arguments_leave_the_weights_out() -> None:
         "encoder": "mobilenetv2_100",
         "widths": None,
         "dropout": 0.1,
+        "full_size": False,
+        "head_kernel": 1,
     }
     again = UNet(**net.arguments)
     assert again.pixels == net.pixels == Pixels(high=65535.0).for_channels(2)
     assert {name: value.shape for name, value in again.state_dict().items()} == {
         name: value.shape for name, value in net.state_dict().items()
     }
+
+
+def test_arguments_of_older_checkpoints() -> None:
+    """They lack the options that came later; the network and its names are what they were."""
+    old = {"channels": 2, "in_channels": 3, "pixels": Pixels().to_dict(), "encoder": "resnet18", "widths": None, "dropout": 0.0}
+    names = {name.rpartition(".")[0] for name in UNet(**old).state_dict() if not name.startswith(("encoder", "normalise"))}
+    convs = ("first", "first_norm", "second", "second_norm")
+    assert names == {"classify", *(f"decoder.{level}.convs.{conv}" for level in range(4) for conv in convs)}
+
+
+def test_is_smp_s_network_at_full_size() -> None:
+    torch.manual_seed(0)
+    reference = smp.Unet("tu-resnet18", encoder_weights=None, classes=5).eval()
+    for key, tensor in reference.state_dict().items():
+        if tensor.ndim == 1:
+            tensor.uniform_(0.5, 1.5) if key.endswith(("weight", "var")) else tensor.normal_(0, 0.1)
+    net = UNet(5, encoder="resnet18", full_size=True, head_kernel=3).eval()
+    convs = {"conv1.0": "first", "conv1.1": "first_norm", "conv2.0": "second", "conv2.1": "second_norm"}
+    levels = [*(f"decoder.{3 - level}" for level in range(4)), "enlarge"]
+
+    def ours(key: str) -> str:
+        key = re.sub(r"^decoder\.blocks\.(\d)\.(conv\d\.\d)", lambda found: f"{levels[int(found[1])]}.convs.{convs[found[2]]}", key)
+        return key.replace("encoder.model.", "encoder.network.").replace("segmentation_head.0.", "classify.")
+
+    state = {ours(key): tensor for key, tensor in reference.state_dict().items()}
+    assert set(net.state_dict()) - set(state) == {f"normalise.{name}" for name in ("low", "high", "mean", "std")}
+    net.load_state_dict(state, strict=False)
+    raw = torch.randint(0, 256, (2, 3, 90, 120), dtype=torch.uint8)
+    with torch.no_grad():
+        expected, logits = reference(net.normalise(raw)), net(raw).logits
+    assert logits.shape == (2, 5, 90, 120)
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_full_size_of_what_is_full_already() -> None:
+    assert UNet(2, widths=(4, 8), full_size=True).enlarge is None
+    assert UNet(2, encoder="vgg11", full_size=True).stride == 1
 
 
 def test_dropout_only_while_training() -> None:

@@ -2,6 +2,8 @@
 
 Deviations from the paper, each in its block: padded convolutions, batch norm, nearest-neighbour up-sampling. On a timm encoder the
 network ends at the finest level that the encoder has (stride 2 for MobileNetV2): the exact up-sampling belongs to loss and decode.
+With `full_size` it goes on to the image's own size, without a skip, which with a `head_kernel` of 3 is the network of
+segmentation_models.pytorch.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import nn
 
-from intarsia.core.errors import OptionError
 from intarsia.core.output import Dense
+from intarsia.models._pyramid import pyramid
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.models.blocks.upsample import Upsample
-from intarsia.models.encoders.contracting import Contracting
-from intarsia.models.encoders.make import input_pixels, make_encoder
+from intarsia.models.encoders.make import input_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +30,6 @@ __all__ = ["UNet"]
 
 CLASSIC = (64, 128, 256, 512, 1024)
 """The paper's widths."""
-DECODER = (16, 32, 64, 128, 256)
-"""Of the decoder on a timm encoder, as far as there are levels, counted from the coarsest."""
 
 
 class UNet(nn.Module):
@@ -38,7 +37,8 @@ class UNet(nn.Module):
 
     `encoder` is None for the classic contracting path or the name of any timm network; `weights` is "none", "timm" or the path of
     a local .safetensors file. `widths` are channels, finest level first: of the levels of the classic network, or of the decoder on
-    an encoder, one for each level but the coarsest. `pixels` defaults to the scaling that the encoder's weights expect.
+    an encoder, one for each level but the coarsest, and with `full_size` one more. `head_kernel` is the size of the scoring
+    convolution, odd. `pixels` defaults to the scaling that the encoder's weights expect.
 
     `UNet(**net.arguments)` builds the same network again, without the weights; `arguments` is plain enough for JSON.
     Raises OptionError for widths that do not fit, an unknown encoder, or weights without one.
@@ -63,31 +63,21 @@ class UNet(nn.Module):
         weights: str = "none",
         widths: Sequence[int] | None = None,
         dropout: float = 0.0,
+        full_size: bool = False,
+        head_kernel: int = 1,
     ) -> None:
         super().__init__()
-        if encoder is None and weights != "none":
-            raise OptionError("weights", expected="an encoder that they belong to", received=weights, hint="Name a timm encoder.")
+        widths = widths or (None if encoder else CLASSIC)
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
-        if encoder is None:
-            widths = widths or CLASSIC
-            self.encoder = Contracting(in_channels, widths)
-            decoder = tuple(widths[:-1])
-        else:
-            self.encoder = make_encoder(encoder, in_channels, weights)
-            decoder = tuple(widths or DECODER[-(len(self.encoder.channels) - 1) :])
-        if len(decoder) != len(self.encoder.channels) - 1:
-            raise OptionError(
-                "widths",
-                expected=f"{len(self.encoder.channels) - 1} numbers, one for each level of {encoder} but the coarsest",
-                received=decoder,
-            )
+        self.encoder, decoder, last = pyramid(encoder, in_channels, weights, widths, full_size=full_size)
         *skips, deepest = self.encoder.channels
         inputs = (*decoder[1:], deepest)
         self.decoder = nn.ModuleList(Upsample(*level) for level in zip(inputs, skips, decoder, strict=True))
+        self.enlarge = Upsample(decoder[0], 0, last) if last else None
         self.dropout = nn.Dropout2d(dropout)
-        self.classify = nn.Conv2d(decoder[0], channels, 1)
-        self.stride = self.encoder.strides[0]
+        self.classify = nn.Conv2d(last or decoder[0], channels, head_kernel, padding=head_kernel // 2)
+        self.stride = 1 if last else self.encoder.strides[0]
         self.arguments: dict[str, Any] = {
             "channels": channels,
             "in_channels": in_channels,
@@ -95,6 +85,8 @@ class UNet(nn.Module):
             "encoder": encoder,
             "widths": None if widths is None else list(widths),
             "dropout": dropout,
+            "full_size": full_size,
+            "head_kernel": head_kernel,
         }
 
     @classmethod
@@ -109,4 +101,6 @@ class UNet(nn.Module):
         *skips, features = self.encoder(self.normalise(images, valid, stats))
         for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
             features = block(features, skip)  # (B, widths[i], *s)
+        if self.enlarge:
+            features = self.enlarge(features, size=images.shape[2:])  # (B, widths[0], *S)
         return Dense(self.classify(self.dropout(features)))  # (B, channels, *s)

@@ -160,6 +160,7 @@ def test_a_volume_is_moved_like_a_picture_or_refused(name):
                 seeded(transform, sample, seed)
             return
         ids, grey = moved.segments.ids[0], moved.image.astype(float).mean(axis=-1)
-        middle = (np.median(grey[ids == 2]) + np.median(grey[ids == 1])) / 2
-        assert (((grey > middle) == (ids == 2))[ids >= 0]).mean() > 0.98
+        if np.isin([1, 2], ids).all():  # a window within one block says nothing
+            middle = (np.median(grey[ids == 2]) + np.median(grey[ids == 1])) / 2
+            assert (((grey > middle) == (ids == 2))[ids >= 0]).mean() > 0.98
         assert np.array_equal(moved.segments.void, np.zeros(ids.shape, bool) if moved.valid is None else ~moved.valid)

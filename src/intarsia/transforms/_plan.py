@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from intarsia.core import Sample
+    from intarsia.core import Sample, Segments
 
     Pass = Callable[[NDArray[Any], float, float], NDArray[Any]]
     """(image (*S, C), low, high) -> image of the same shape and dtype."""
@@ -40,12 +40,14 @@ class Plan:
     """(C, C)."""
     curve: Curve = ()
     passes: tuple[Pass, ...] = ()
+    truth: Segments | None = None
+    """Of the sample as it came, for those that look before they draw."""
 
     @classmethod
     def of(cls, sample: Sample) -> Plan:
         """Nothing changed yet."""
         size = sample.image.shape[:-1]
-        return cls(size, sample.image.shape[-1], np.eye(len(size) + 1), size)
+        return cls(size, sample.image.shape[-1], np.eye(len(size) + 1), size, truth=sample.segments)
 
     def seen(self, step: NDArray[np.float64], size: tuple[int, ...]) -> Plan:
         """Geometry: the picture so far as seen through `step`, from a point of the new output to a point of the present one."""

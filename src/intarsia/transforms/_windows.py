@@ -25,10 +25,15 @@ def window(low: Sequence[float], extent: Sequence[float], size: Sequence[int]) -
     return matrix
 
 
-def drawn_offset(present: int, wanted: int, rng: np.random.Generator) -> int:
-    """Where a window of `wanted` pixels starts on an axis of `present`: anywhere within, or, if longer, anywhere around (<= 0)."""
+def drawn_offset(present: int, wanted: int, rng: np.random.Generator, near: float | None = None) -> int:
+    """Where a window of `wanted` pixels starts on an axis of `present`: anywhere within, or, if longer, anywhere around (<= 0).
+
+    Where `near` names a point of the axis, it comes to lie in the middle half of the window, as far as the picture's edges allow.
+    """
     low, high = sorted((0, present - wanted))
-    return int(rng.integers(low, high + 1))
+    if near is None or high == 0:
+        return int(rng.integers(low, high + 1))
+    return min(max(int(near - wanted * rng.uniform(0.25, 0.75)), 0), high)
 
 
 def about_centre(linear: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.float64]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intarsia.transforms._checks import check_range, check_size
 from intarsia.transforms._plan import Plan, Planned
 from intarsia.transforms._windows import drawn_offset, window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["ScaleAndCrop"]
 
@@ -39,11 +43,15 @@ class ScaleAndCrop(Planned):
 
     def draw(self, plan: Plan, rng: np.random.Generator) -> Plan:
         """Draws a scale, and an offset along each axis."""
+        return self.cut(plan, rng, (None,) * len(plan.size))
+
+    def cut(self, plan: Plan, rng: np.random.Generator, near: Sequence[float | None]) -> Plan:
+        """The same with the window cut near a point of the present picture, along the axes for which one is given."""
         size, present = plan.fitting(self.size, "ScaleAndCrop"), plan.size
         base = present if self.base is None else plan.fitting(self.base, "ScaleAndCrop base")
         factor = float(np.exp(rng.uniform(*np.log(self.scale))))
         low, extent = [], []
-        for have, whole, want in zip(present, base, size, strict=True):
+        for have, whole, want, point in zip(present, base, size, near, strict=True):
             scaled = max(round(whole * factor), 1)
             if scaled <= want:  # all of the axis is seen, somewhere within the window
                 step = have / scaled
@@ -52,5 +60,5 @@ class ScaleAndCrop(Planned):
             else:
                 seen = min(max(round(want * have / scaled), 1), have)
                 extent.append(seen)
-                low.append(drawn_offset(have, seen, rng))
+                low.append(drawn_offset(have, seen, rng, point))
         return plan.seen(window(low, extent, size), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import timm
@@ -18,27 +19,39 @@ if TYPE_CHECKING:
 
 __all__ = ["TimmEncoder", "encoder_pixels"]
 
-ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+ANY_SIZE: tuple[dict[str, Any], ...] = (
+    {"dynamic_img_size": True},
+    {"strict_img_size": False, "always_partition": True},  # Swin's windows shift at every level, however small it was in pretraining
+    {},
+)
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
+
+UNRECORDED = {"googlenet": Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)}
+"""The scaling of encoders that timm lacks, where it is not ImageNet's: x / 127.5 - 1 for torchvision's weights of GoogLeNet."""
 
 
 class TimmEncoder(nn.Module):
     """Features of a timm network, finest first: level i has `channels[i]` and is `strides[i]` times coarser than the image.
 
     `weights` is "none", "timm" (timm's own, downloaded on first use) or the path of a local .safetensors file; `loaded` reports
-    what came of it. Raises OptionError for an unknown encoder and CheckpointError for weights that cannot be had or do not fit.
+    what came of it. `output_stride` (8 or 16) keeps the deepest levels at that stride, their convolutions dilated; the weights
+    stay the same. Raises OptionError for an unknown encoder or one that cannot be dilated, and CheckpointError for weights that
+    cannot be had or do not fit.
 
     >>> encoder = TimmEncoder("mobilenetv2_100", in_channels=4)
     >>> encoder.channels, encoder.strides
     ((16, 24, 32, 96, 320), (2, 4, 8, 16, 32))
+    >>> TimmEncoder("mobilenetv2_100", output_stride=8).strides
+    (2, 4, 8, 8, 8)
     """
 
     def __init__(self, name: str, in_channels: int = 3, weights: str = "none", output_stride: int | None = None) -> None:
         super().__init__()
         self.in_channels = in_channels
-        more = {} if output_stride is None else {"output_stride": output_stride}
-        self.network = _created(name, in_channels, pretrained=weights == "timm", **more)
+        make = _created if output_stride is None else partial(_dilated, output_stride)
+        self.network = make(name, in_channels, pretrained=weights == "timm")
         self.channels = tuple(self.network.feature_info.channels())
+        self.channels_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
         self.strides = tuple(self.network.feature_info.reduction())
         self.loaded: Loaded | None = None
         if weights == "timm":
@@ -51,12 +64,16 @@ class TimmEncoder(nn.Module):
         """(B, in_channels, *S) -> one (B, channels[i], *S / strides[i]) for each level, finest first, the finest rounded up.
 
         Where the network needs multiples of some size, the image is enlarged to the next one, so that the cells cover it exactly;
-        with padding the cells would reach beyond it.
+        with padding the cells would reach beyond it. Such a network gets at least one cell of its coarsest level.
         """
-        size = [length + -length % self.multiple for length in pixels.shape[2:]]
-        if self.multiple > 1 and size != list(pixels.shape[2:]):
-            pixels = interpolate(pixels, size=size, mode="bilinear")  # (B, in_channels, *S) to the next multiple
-        return self.network(pixels)  # type: ignore[no-any-return]
+        if self.multiple > 1:
+            size = [max(length + -length % self.multiple, max(self.strides)) for length in pixels.shape[2:]]
+            if size != list(pixels.shape[2:]):
+                pixels = interpolate(pixels, size=size, mode="bilinear")  # (B, in_channels, *S) to the next multiple
+        features = self.network(pixels)
+        if self.channels_last:
+            features = [level.movedim(-1, 1) for level in features]  # (B, *s, C) -> (B, C, *s)
+        return features  # type: ignore[no-any-return]
 
     def _takes_multiples(self, multiple: int) -> bool:
         """Whether the network accepts such sizes and leaves no border out; tried, because timm does not say."""
@@ -81,7 +98,24 @@ def encoder_pixels(name: str, weights: str) -> Pixels:
     if known is not None:
         return known
     record = timm.get_pretrained_cfg(name)
-    return Pixels(mean=record.mean, std=record.std) if record else Pixels()
+    return Pixels(mean=record.mean, std=record.std) if record else UNRECORDED.get(name, Pixels())
+
+
+def _dilated(output_stride: int, name: str, in_channels: int, *, pretrained: bool) -> Any:
+    """The timm network kept at `output_stride` by dilation, or as it is where that is fine enough."""
+    try:
+        network = _created(name, in_channels, pretrained=pretrained, output_stride=output_stride)
+    except (TypeError, AssertionError):  # timm's two ways to say that a network cannot be dilated, or not so
+        network = _created(name, in_channels, pretrained=pretrained)
+    deepest = max(network.feature_info.reduction())
+    if deepest > output_stride:
+        raise OptionError(
+            f"output_stride of encoder {name!r}",
+            expected=f"{deepest}, its own, because timm cannot dilate it to {output_stride}",
+            received=output_stride,
+            hint=f"Pass output_stride={deepest}, or name an encoder that can be dilated to 8 or 16: mobilenetv2_100, resnet50.",
+        )
+    return network
 
 
 def _created(name: str, in_channels: int, *, pretrained: bool, **more: Any) -> Any:

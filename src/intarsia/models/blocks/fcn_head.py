@@ -1,0 +1,34 @@
+"""The head of torchvision's dilated FCN, and of auxiliary outputs (deep supervision; arXiv 1612.01105, section 3.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from intarsia.models.blocks.conv_norm_act import ConvNormAct
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["FCNHead"]
+
+
+class FCNHead(nn.Module):
+    """3x3 convolution to a quarter of the channels, dropout, 1x1 convolution to scores.
+
+    >>> import torch
+    >>> tuple(FCNHead(8, 3)(torch.zeros(1, 8, 5, 7)).shape)
+    (1, 3, 5, 7)
+    """
+
+    def __init__(self, in_channels: int, channels: int, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        width = max(1, in_channels // 4)
+        self.conv = ConvNormAct(in_channels, width)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Conv2d(width, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, in_channels, *s) -> (B, channels, *s)."""
+        return self.classify(self.dropout(self.conv(features)))  # type: ignore[no-any-return]

@@ -9,6 +9,8 @@ from intarsia.core._shapes import check_shapes
 from intarsia.core.errors import InvalidNoun
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
     from torch import Tensor
 
 __all__ = ["Batch", "Targets"]
@@ -26,7 +28,7 @@ class Targets:
     crowd: Tensor
     num_classes: int
     """C, without the channel for nothing."""
-    _views: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _views: dict[Hashable, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         batch = self.ids.shape[0]
@@ -55,6 +57,40 @@ class Targets:
             entries = top.int() + starts.view(-1, *[1] * (top.ndim - 1))  # (B, *S)
             self._views["semantic"] = table.flatten().index_select(0, entries.flatten()).view(top.shape)  # (B, *S)
         return self._views["semantic"]
+
+    def grouped(self, groups: Sequence[Sequence[int]]) -> Tensor:
+        """(B, G, *S) int64, for each group of class indices: the class's place in it, its length for none of these, -1 void.
+
+        Within a group classes exclude each other: where rows of several overlap the later one wins. Groups do not ask one another.
+        """
+        key = ("grouped", tuple(tuple(group) for group in groups))
+
+        def make() -> Tensor:
+            batch, rows = self.classes.shape
+            axes = [1] * (self.ids.ndim - 2)
+            entries = self.ids.long() + (rows + 2) * self.classes.new_tensor(range(batch)).view(-1, 1, *axes) + 1  # (B, L, *S)
+            answers = self.classes.new_zeros((batch, len(groups), *self.ids.shape[2:])).long()
+            for place, group in enumerate(groups):
+                table = self.classes.new_zeros(
+                    (batch, rows + 2)
+                ).long()  # (B, N+2): void and nothing at 0, rows of the group at 1..N
+                home = self.classes.new_tensor([*group]).view(-1, 1, 1)
+                within = (self.classes[None] == home).long()  # (|group|, B, N)
+                table[:, 2:] = within.amax(dim=0) * self.classes.new_tensor(range(1, rows + 1))
+                row = table.flatten()[entries].amax(dim=1)  # (B, L, *S) -> (B, *S), the last row of the group that is here
+                index = (within * self.classes.new_tensor(range(len(group))).view(-1, 1, 1)).sum(dim=0)  # (B, N)
+                table[:, 0], table[:, 1], table[:, 2:] = -1, len(group), index
+                starts = (rows + 2) * self.classes.new_tensor(range(batch)).view(-1, *axes) + 1
+                answers[:, place] = table.flatten()[row + starts].where(self.ids[:, 0] >= 0, -1)
+            return answers
+
+        return self.view(key, make)
+
+    def view(self, name: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """A further view under a name of its own, made on first use: what several losses or levels need of the labels."""
+        if name not in self._views:
+            self._views[name] = make()
+        return self._views[name]
 
     def masks(self, image: int) -> Tensor:
         """(N, *S) bool: the rows of one image, padding left out."""

@@ -57,7 +57,8 @@ class ClassSet:
     void: tuple[str, ...] = ("void",)
     """What the files call the pixels that are never trained and never scored."""
     groups: tuple[tuple[str, ...], ...] = ()
-    """Classes of one group exclude each other (soft-max), groups are independent (sigmoid where alone); empty: one group of all."""
+    """Classes of one group exclude each other (soft-max), groups are independent (sigmoid where alone); empty: one group of all.
+    With several, a pixel may be none of a group's classes, whether or not `nothing` is set."""
     nothing: bool = False
     """Whether a pixel may belong to no class; a network then has one more channel, the last."""
     index_of: Mapping[str, int] = field(init=False, repr=False, compare=False)
@@ -94,8 +95,20 @@ class ClassSet:
 
     @property
     def channels(self) -> int:
-        """The channels of a dense network's logits: one per class, and one more where a pixel may be nothing."""
-        return len(self) + self.nothing
+        """The channels of a dense network's logits: one per class, and one more where a pixel may be nothing.
+
+        With several groups one per class: "none of this group" is a logit that is always 0, beside those of the group.
+        """
+        return len(self) + (self.nothing and len(self.groups) == 1)
+
+    @property
+    def group_indices(self) -> tuple[tuple[int, ...], ...]:
+        """The groups as class indices, what losses and decoders take.
+
+        >>> ClassSet(("tumour", "core", "rest"), groups=(("tumour",), ("core", "rest"))).group_indices
+        ((0,), (1, 2))
+        """
+        return tuple(tuple(self.index(name) for name in group) for group in self.groups)
 
     @property
     def is_thing(self) -> NDArray[np.bool_]:

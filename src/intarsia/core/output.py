@@ -23,7 +23,9 @@ class Dense:
     """A score for each class at each cell of a grid of size s, coarser than the image."""
 
     logits: Array
-    """(B, C, *s); one more channel, last, where the data can hold nothing."""
+    """(B, C, *s); one more channel, last, where the data can hold nothing. With several groups of classes (`ClassSet.groups`) one
+    channel per class, and "none of this group" is the logit 0: a group is a soft-max over its own logits and 0, which for one class
+    is a sigmoid."""
     centre: Array | None = None
     """(B, 1, *s) heat of object centres (Panoptic-DeepLab, arXiv 1911.10194)."""
     offset: Array | None = None

@@ -1,10 +1,15 @@
-"""Dice loss (Milletari et al. 2016, arXiv 1606.04797) on soft-max probabilities, as a function and as a loss."""
+"""Dice loss (Milletari et al. 2016, arXiv 1606.04797) on soft-max probabilities, as a function and as a loss.
+
+Without the paper's squares in the denominator, as is usual since.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intarsia.losses._dense import at_least_float32, dense_loss, known_labels
+from intarsia.losses._class_sums import ClassSums, class_sums
+from intarsia.losses._dense import dense_loss
+from intarsia.losses._labels import mean_of_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,12 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["Dice", "dice_loss"]
 
 
-def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, *, present_only: bool = True) -> Tensor:
+def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, *, present_only: bool = True, per_image: bool = False) -> Tensor:
     """1 - (2|A∩B| + s) / (|A| + |B| + s) for each class, averaged; A are the probabilities, B the labels, over the whole batch.
 
     `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void; void is in neither set. A label of C or more counts as void.
     `present_only` averages over the classes that the labels hold, since a class that is absent can only be punished for its false
-    positives, which the others already pay for; 0 where no pixel has a label.
+    positives, which the others already pay for; 0 where no pixel has a label. `per_image` makes the sets of each image and
+    averages over the classes of each, then over the images.
 
     >>> import torch
     >>> logits = torch.tensor([[[[9.0, 9.0]], [[-9.0, -9.0]]]])  # class 0 twice
@@ -28,19 +34,14 @@ def dice_loss(logits: Tensor, labels: Tensor, smooth: float = 1.0, *, present_on
     >>> round(float(dice_loss(logits, labels)), 4)
     0.375
     """
-    channels = logits.shape[1]
-    labels = known_labels(labels, channels)
-    known = labels >= 0
-    # one index for each pixel, not a one-hot copy of the logits
-    index = labels.clamp(min=0).flatten()  # (B, *S) -> (B·S)
-    probabilities = at_least_float32(logits).softmax(dim=1) * known[:, None]  # (B, C, *S)
-    truth = probabilities.gather(1, labels.clamp(min=0)[:, None]).flatten()  # (B, 1, *S) -> (B·S), p of the true class
-    overlap = truth.new_zeros(channels).index_add(0, index, truth)  # (C,)
-    counts = truth.new_zeros(channels).index_add(0, index, known.flatten().to(truth.dtype))  # (C,)
-    predicted = probabilities.transpose(0, 1).flatten(1).sum(dim=1)  # (B, C, *S) -> (C,)
-    losses = 1 - (2 * overlap + smooth) / (predicted + counts + smooth)
-    counted = counts > 0 if present_only else known.any().expand(channels)
-    return losses.where(counted, 0).sum() / counted.sum().clamp(min=1)
+    return _from_sums(class_sums(logits, labels), smooth, present_only, per_image)
+
+
+def _from_sums(sums: ClassSums, smooth: float, present_only: bool, per_image: bool) -> Tensor:
+    sums = sums if per_image else sums.over_batch()  # (B or 1, C) each
+    tiny = 1e-7  # without smooth, of a class that is neither there nor predicted
+    losses = 1 - (2 * sums.right + smooth) / (sums.predicted + sums.counts + smooth).clamp(min=tiny)
+    return mean_of_classes(losses, sums.counts, present_only=present_only)
 
 
 class Dice:
@@ -53,15 +54,13 @@ class Dice:
     {'dice': 0.2857}
     """
 
-    def __init__(self, weight: float = 1.0, smooth: float = 1.0, present_only: bool = True) -> None:
+    def __init__(self, weight: float = 1.0, smooth: float = 1.0, present_only: bool = True, per_image: bool = False) -> None:
         self.weight = weight
         self.smooth = smooth
         self.present_only = present_only
+        self.per_image = per_image
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """The weighted scalar under its name."""
-
-        def loss(logits: Tensor, labels: Tensor) -> Tensor:
-            return dice_loss(logits, labels, self.smooth, present_only=self.present_only)
-
-        return {"dice": self.weight * dense_loss(output, targets, loss)}
+        options = self.smooth, self.present_only, self.per_image
+        return {"dice": self.weight * dense_loss(output, targets, lambda part: _from_sums(part.sums, *options))}

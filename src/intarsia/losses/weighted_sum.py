@@ -6,9 +6,9 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import OptionError
+from intarsia.core.errors import OptionError, nearest
 from intarsia.core.output import Dense
-from intarsia.losses._dense import at_label_size
+from intarsia.losses._dense import AUX_WEIGHT, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,27 +22,54 @@ __all__ = ["WeightedSum"]
 
 
 class WeightedSum:
-    """Each loss by name, times its weight; `class_weights` go to those that take them. The terms stay apart, to be logged.
+    """Each loss by name, times its weight; the terms stay apart, to be logged.
 
-    >>> WeightedSum({"cross_entropy": 1.0, "dice": 0.5})
+    `class_weights` go to the losses that take them, `options` to each loss by its name. Auxiliary outputs count `aux_weight`, or
+    each its own of several (deep supervision). `groups` are class indices, as `ClassSet.group_indices` gives them: with more
+    than one, each is a soft-max of its own with "none of these" beside it, a group of one class so a sigmoid, and each term is the
+    mean over the groups. Raises OptionError for an unknown loss or option, and for weights below 0.
+
+    >>> WeightedSum({"cross_entropy": 1.0, "dice": 0.5}, options={"dice": {"smooth": 0.0}})
     WeightedSum(cross_entropy x 1.0 + dice x 0.5)
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        class_weights: Sequence[float] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        aux_weight: float | Sequence[float] = AUX_WEIGHT,
+        groups: Sequence[Sequence[int]] = (),
+    ) -> None:
         self.weights = dict({"cross_entropy": 1.0, "dice": 1.0} if weights is None else weights)
         if not self.weights or min(self.weights.values()) < 0:
             raise OptionError("loss weights", expected="at least one loss, none with a weight below 0", received=self.weights)
-        self.losses = []
-        for name, weight in self.weights.items():
-            loss = find("losses", name)
-            options: dict[str, Any] = {"class_weights": class_weights} if "class_weights" in signature(loss).parameters else {}
-            self.losses.append(loss(weight=weight, **options))
+        if min([aux_weight] if isinstance(aux_weight, int | float) else aux_weight, default=0) < 0:
+            raise OptionError("aux_weight", expected="no weight below 0", received=aux_weight)
+        self.aux_weight = aux_weight
+        self.groups = tuple(tuple(group) for group in groups)
+        chosen = dict(options or {})
+        for name in chosen:
+            if name not in self.weights:
+                raise OptionError(f"options of loss {name!r}", expected="a loss of the sum", hint=nearest(name, self.weights))
+        self.losses = [_made(name, weight, chosen.get(name, {}), class_weights) for name, weight in self.weights.items()]
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """Every weighted term under its name; what is trained is their sum."""
         if isinstance(output, Dense):
-            output = at_label_size(output, targets)
+            output = prepared(output, targets, groups=self.groups, aux_weight=self.aux_weight)
         return {name: value for loss in self.losses for name, value in loss(output, targets).items()}
 
     def __repr__(self) -> str:
         return f"WeightedSum({' + '.join(f'{name} x {weight}' for name, weight in self.weights.items())})"
+
+
+def _made(name: str, weight: float, options: Mapping[str, Any], class_weights: Sequence[float] | None) -> Any:
+    """The loss of that name."""
+    loss = find("losses", name)
+    known = [option for option in signature(loss).parameters if option != "weight"]
+    for option in options:
+        if option not in known:
+            raise OptionError(f"loss {name!r}", expected="its own options", received=repr(option), hint=nearest(option, known))
+    general = {"class_weights": class_weights} if "class_weights" in known else {}
+    return loss(weight=weight, **general | dict(options))

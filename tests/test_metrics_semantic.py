@@ -7,9 +7,12 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.metrics import f1_score, jaccard_score, recall_score
+from torchmetrics.functional.segmentation import dice_score, mean_iou
 
 from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import InvalidNoun, OptionError
@@ -214,6 +217,10 @@ def test_the_table():
         "mean_iou                0.5000 [0.5000, 0.5000]\n"
         "frequency_weighted_iou  0.5000 [0.5000, 0.5000]\n"
         "mean_dice               0.6667 [0.6667, 0.6667]\n"
+        "micro_iou               0.5000 [0.5000, 0.5000]\n"
+        "micro_dice              0.6667 [0.6667, 0.6667]\n"
+        "image_mean_iou          0.5000 [0.5000, 0.5000]\n"
+        "image_mean_dice         0.6667 [0.6667, 0.6667]\n"
         "\n"
         "class   share   iou                      dice    prec.   recall\n"
         "sky     0.6667  0.5000 [0.5000, 0.5000]  0.6667  1.0000  0.5000\n"
@@ -237,3 +244,86 @@ def test_camvid_labels_against_plain_counts(data_dir):
     confusion = metric.compute().confusion
     np.testing.assert_array_equal(confusion[:11, :11], plain[:11, :11])
     np.testing.assert_array_equal(confusion[:11, 12], plain[:11, 11])
+
+
+# -- micro, macro, per image ---------------------------------------------------------------------------------------------------
+
+
+def images_of(seed, count=4):
+    """Truth and prediction of some images, with void, nothing and a class that not every image holds."""
+    rng = np.random.default_rng(seed)
+    maps = rng.integers(-1, 3, (count, 2, 12, 15))
+    maps[:, 1] = np.where(rng.random(maps[:, 1].shape) < 0.5, maps[:, 0], maps[:, 1])
+    maps[0][maps[0] == 2] = 0
+    return maps
+
+
+def test_micro_macro_and_image_means_are_those_of_scikit_learn():
+    maps, metric = images_of(0), Semantic(ClassSet(("sky", "road", "car")))
+    for truth, guess in maps:
+        guess[guess < 0] = 0
+        metric.update(Segments.from_semantic(truth, 3), Segments.from_semantic(guess, 3))
+    scores = metric.compute(intervals=0)
+    known = maps[:, 0] >= 0
+    pooled = maps[:, 0][known], maps[:, 1][known]
+    alone = [(truth[truth >= 0], guess[truth >= 0]) for truth, guess in maps]
+    assert scores.mean_iou == pytest.approx(jaccard_score(*pooled, average="macro"))
+    assert scores.mean_dice == pytest.approx(f1_score(*pooled, average="macro"))
+    assert scores.mean_pixel_accuracy == pytest.approx(recall_score(*pooled, average="macro"))
+    assert scores.frequency_weighted_iou == pytest.approx(jaccard_score(*pooled, average="weighted"))
+    assert scores.micro_iou == pytest.approx(jaccard_score(*pooled, average="micro"))
+    assert scores.micro_dice == pytest.approx(f1_score(*pooled, average="micro"))
+    assert scores.image_mean_iou == pytest.approx(np.mean([jaccard_score(*pair, average="macro") for pair in alone]))
+    assert scores.image_mean_dice == pytest.approx(np.mean([f1_score(*pair, average="macro") for pair in alone]))
+    assert len({scores.mean_iou, scores.micro_iou, scores.image_mean_iou}) == 3
+
+
+def test_parity_with_torchmetrics():
+    maps = np.maximum(images_of(1), 0)
+    metric = Semantic(ClassSet(("sky", "road", "car")))
+    for truth, guess in maps:
+        metric.update(Segments.from_semantic(truth, 3), Segments.from_semantic(guess, 3))
+    scores, (truth, guess) = metric.compute(intervals=0), torch.from_numpy(maps).unbind(1)
+    theirs = mean_iou(guess[1:], truth[1:], num_classes=3, input_format="index").mean(dim=0)  # of images that hold all classes
+    own = [Semantic(metric.classes, keys=["a"], counts=count[None]).compute(0).image_mean_iou for count in metric.counts[1:]]
+    assert np.mean(own) == pytest.approx(float(theirs), abs=1e-6)
+    dice = dice_score(guess, truth, num_classes=3, input_format="index", average="micro")
+    alone = [Semantic(metric.classes, keys=["a"], counts=count[None]).compute(0).micro_dice for count in metric.counts]
+    assert alone == pytest.approx(dice.tolist(), abs=1e-6)
+    assert scores.images == 4
+
+
+def test_image_means_by_hand():
+    """One image all right, one all wrong in a class: 1 and (0 + 0) / 2, so 0.5; pooled 2/4 and 0/2."""
+    metric = Semantic(ClassSet(("sky", "road")))
+    for truth, guess in (([[0, 0]], [[0, 0]]), ([[0, 0]], [[1, 1]])):
+        metric.update(Segments.from_semantic(np.array(truth), 2), Segments.from_semantic(np.array(guess), 2))
+    scores = metric.compute(intervals=0)
+    assert scores.image_mean_iou == 0.5
+    assert scores.mean_iou == pytest.approx((2 / 4 + 0) / 2)
+    assert scores.micro_iou == pytest.approx(2 / 6)
+
+
+# -- groups --------------------------------------------------------------------------------------------------------------------
+
+NESTED = ClassSet(("whole", "core", "left", "right"), groups=(("whole",), ("core",), ("left", "right")), nothing=True)
+
+
+@given(hnp.arrays(np.bool_, (2, 3, 4, 5)), hnp.arrays(np.int64, (2, 4, 5), elements=st.integers(-1, 2)))
+def test_with_groups_each_class_is_its_own_mask(masks, sides):
+    """Two rows of the core, in whatever layers, are one core; the classes of one group are scored as ever."""
+    void = sides[0] < 0
+    both = []
+    for layers, side in zip(masks, sides, strict=True):
+        rows = np.concatenate([layers, np.stack([side == 0, side == 1])])
+        packed = pack(rows & ~void, [0, 1, 1, 2, 3])
+        packed.ids[0][void] = -1
+        both.append(packed)
+    scores = scores_of(*both, NESTED, intervals=0)
+    truth, guess = (np.stack([m[0], m[1] | m[2], s == 0, s == 1])[:, ~void] for m, s in zip(masks, sides, strict=True))
+    for k in range(4):
+        inter, union = (truth[k] & guess[k]).sum(), (truth[k] | guess[k]).sum()
+        assert scores.iou[k] == pytest.approx(inter / union if union else np.nan, nan_ok=True)
+        both_sizes = truth[k].sum() + guess[k].sum()
+        assert scores.dice[k] == pytest.approx(2 * inter / both_sizes if both_sizes else np.nan, nan_ok=True)
+        assert scores.share[k] == pytest.approx(truth[k].mean() if truth[k].size else np.nan, nan_ok=True)

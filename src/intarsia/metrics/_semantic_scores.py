@@ -10,9 +10,19 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PER_CLASS", "RATIOS", "SCALARS", "SemanticScores"]
+__all__ = ["PER_CLASS", "RATIOS", "SCALARS", "SemanticScores", "brackets", "cell", "plain"]
 
-SCALARS = ("pixel_accuracy", "mean_pixel_accuracy", "mean_iou", "frequency_weighted_iou", "mean_dice")
+SCALARS = (
+    "pixel_accuracy",
+    "mean_pixel_accuracy",
+    "mean_iou",
+    "frequency_weighted_iou",
+    "mean_dice",
+    "micro_iou",
+    "micro_dice",
+    "image_mean_iou",
+    "image_mean_dice",
+)
 RATIOS = ("iou", "dice", "precision", "recall")
 """The per-class scores that intervals are drawn for."""
 PER_CLASS = ("share", *RATIOS)
@@ -31,6 +41,10 @@ class SemanticScores:
     mean_iou: float
     frequency_weighted_iou: float
     mean_dice: float
+    micro_iou: float
+    micro_dice: float
+    image_mean_iou: float
+    image_mean_dice: float
     share: NDArray[np.float64]
     """(C,) the part of the truth's pixels that are the class."""
     iou: NDArray[np.float64]
@@ -42,6 +56,8 @@ class SemanticScores:
     intervals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """95 % bootstrap intervals over images: (2,) low and high for each scalar, (C, 2) for each of iou, dice, precision
     and recall; empty where none were drawn."""
+    measures: dict[str, Any] = field(default_factory=dict)
+    """The scores of the further measures that were asked for, by name, such as `scores.measures["boundary"]`."""
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -52,46 +68,47 @@ class SemanticScores:
         """Plain values for JSON, per-class ones by name, None where a score is not defined."""
 
         def by_name(values: NDArray[Any]) -> dict[str, Any]:
-            return dict(zip(self.names, _plain(values), strict=True))
+            return dict(zip(self.names, plain(values), strict=True))
 
         return {
             "images": self.images,
-            **{name: _plain(getattr(self, name)) for name in SCALARS},
+            **{name: plain(getattr(self, name)) for name in SCALARS},
             **{name: by_name(getattr(self, name)) for name in PER_CLASS},
             "absent": list(self.absent),
-            "intervals": {name: by_name(ends) if name in RATIOS else _plain(ends) for name, ends in self.intervals.items()},
+            "intervals": {name: by_name(ends) if name in RATIOS else plain(ends) for name, ends in self.intervals.items()},
             "confusion": self.confusion.tolist(),
+            **{name: scores.to_dict() for name, scores in self.measures.items()},
         }
 
     def __str__(self) -> str:
         first = f"{self.images} image{'s' * (self.images != 1)}, {len(self.names)} classes; values are 0..1, void is not scored"
         lines = [first + ("; in brackets the 95 % interval over images" if self.intervals else "")]
-        lines += [f"{name:<22}  {_cell(getattr(self, name))}{_brackets(self.intervals.get(name))}" for name in SCALARS]
+        lines += [f"{name:<22}  {cell(getattr(self, name))}{brackets(self.intervals.get(name))}" for name in SCALARS]
         width = max(len("class"), *map(len, self.names))
         ends = self.intervals.get("iou", [None] * len(self.names))
-        gap = " " * len(_brackets(ends[0]))
+        gap = " " * len(brackets(ends[0]))
         lines += ["", f"{'class':<{width}}  share   iou   {gap}  dice    prec.   recall"]
         for row, name in enumerate(self.names):
-            cells = [_cell(getattr(self, column)[row]) for column in PER_CLASS]
-            cells[1] += _brackets(ends[row])
+            cells = [cell(getattr(self, column)[row]) for column in PER_CLASS]
+            cells[1] += brackets(ends[row])
             lines.append(f"{name:<{width}}  {'  '.join(cells)}".rstrip())
         if self.absent:
             lines += ["", f"absent from truth and prediction: {', '.join(self.absent)}"]
-        return "\n".join(lines)
+        return "\n\n".join(("\n".join(lines), *map(str, self.measures.values())))
 
 
-def _plain(values: Any) -> Any:
+def plain(values: Any) -> Any:
     """Lists and floats, None for nan."""
     if np.ndim(values):
-        return [_plain(value) for value in values]
+        return [plain(value) for value in values]
     return None if np.isnan(values) else float(values)
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
     """Four decimals, a dash for nan, always six characters."""
     return "  -   " if np.isnan(value) else f"{value:.4f}"
 
 
-def _brackets(ends: Any) -> str:
+def brackets(ends: Any) -> str:
     """An interval behind its value, nothing where there is none."""
-    return "" if ends is None else f" [{_cell(ends[0])}, {_cell(ends[1])}]"
+    return "" if ends is None else f" [{cell(ends[0])}, {cell(ends[1])}]"

@@ -1,0 +1,154 @@
+"""What the metrics share: counts kept by update, merged by shard, summed by image, scored from sums, with intervals over images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from intarsia.core.errors import IntarsiaError, InvalidNoun
+from intarsia.core.segments import narrow
+from intarsia.ops.bootstrap import bootstrap_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from intarsia.core.classes import ClassSet
+    from intarsia.core.segments import Segments
+
+__all__ = ["Counted", "label_maps", "mean_defined", "ratio"]
+
+
+class Counted:
+    """A metric whose scores follow from sums over images, so that shards merge and images can be drawn anew.
+
+    A metric says what one image adds (`update` calls `_add`), what of it is summed (`sums`) and what scores follow (`scores`).
+    """
+
+    perfect: ClassVar[dict[str, float]]
+    """What (truth, truth) scores, by name in `to_dict`; where that is 0, less is better."""
+    confident: ClassVar[bool] = False
+    """Whether it reads the confidence of the prediction."""
+
+    def __init__(
+        self,
+        classes: ClassSet,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        keys: Iterable[str],
+        counts: ArrayLike | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.classes = classes
+        self.options = dict(options)
+        self._shape, self._dtype = shape, np.dtype(dtype)
+        self._keys = list(keys)
+        given = np.zeros((len(self._keys), *shape), dtype) if counts is None else np.asarray(counts, dtype)
+        if given.shape != (len(self._keys), *shape):
+            raise InvalidNoun(f"{type(self).__name__} counts", expected=f"shape {(len(self._keys), *shape)}", received=given.shape)
+        self._counts = list(given)
+
+    @property
+    def keys(self) -> list[str]:
+        """The key of each update."""
+        return list(self._keys)
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """What each update added."""
+        return np.array(self._counts, self._dtype).reshape(-1, *self._shape)
+
+    def _add(self, key: str, count: NDArray[Any]) -> None:
+        self._keys.append(key)
+        self._counts.append(count)
+
+    def alike(self, keys: Iterable[str] = (), counts: ArrayLike | None = None) -> Self:
+        """Another with the same classes and options: empty, or over these counts."""
+        return type(self)(self.classes, keys=keys, counts=counts, **self.options)
+
+    def merge(self, other: Self) -> None:
+        """Add what another shard has counted; the result is that of one metric over both."""
+        if other.classes != self.classes:
+            raise InvalidNoun("merge", expected=f"the classes {list(self.classes.names)}", received=list(other.classes.names))
+        if other.options != self.options:
+            raise InvalidNoun("merge", expected=f"the options {self.options}", received=other.options)
+        self._keys += other._keys
+        self._counts += other._counts
+
+    def images(self) -> dict[str, NDArray[Any]]:
+        """What each image added: updates of one key summed; one without a key is an image of its own, named by its number."""
+        images: dict[str, NDArray[Any]] = {}
+        for number, (key, count) in enumerate(zip(self._keys, self._counts, strict=True)):
+            name = key or f"\0{number}"  # no key is like it
+            images[name] = images[name] + count if name in images else count
+        return images
+
+    def sums(self, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """(I, K) what is summed over images, of their counts (I, ...)."""
+        return counts.reshape(len(counts), -1).astype(np.float64)
+
+    def scores(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Each score, (R,), or (R, C) by class, of R rows of sums over images."""
+        raise NotImplementedError
+
+    def computed(self, intervals: int, seed: int) -> tuple[int, NDArray[Any], dict[str, Any], dict[str, NDArray[np.float64]]]:
+        """Images, their total counts, the scores by name, and for each its interval (2,) or (C, 2); none for a single image.
+
+        Raises IntarsiaError when nothing was counted.
+        """
+        if not self._counts:
+            raise IntarsiaError(type(self).__name__, expected="at least one update before compute", received="none")
+        ordered = sorted(self.images().values(), key=lambda count: count.tobytes())  # however they came
+        counts = np.array(ordered, self._dtype)
+        sums = self.sums(counts)
+        values: dict[str, Any] = {name: value[0] for name, value in self.scores(sums.sum(axis=0)[None]).items()}
+        ends: dict[str, NDArray[np.float64]] = {}
+        if intervals and len(counts) > 1:
+            flat = bootstrap_intervals(
+                sums, lambda drawn: np.column_stack(list(self.scores(drawn).values())), rounds=intervals, seed=seed
+            )
+            start = 0
+            for name, value in values.items():
+                ends[name] = flat[start : start + np.size(value)].reshape(*np.shape(value), 2)
+                start += np.size(value)
+        return len(counts), counts.sum(axis=0), {n: float(v) if np.ndim(v) == 0 else v for n, v in values.items()}, ends
+
+
+def label_maps(
+    truth: Segments, prediction: Segments, classes: ClassSet, key: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[Any], NDArray[Any], NDArray[np.bool_] | None]]:
+    """For each group of classes: its members, the maps (*S) of truth and prediction, and where the truth is known.
+
+    Maps hold the class index and C for nothing of the group; C + 1 where the prediction is void, and -1 where the truth is.
+    `known` is None where all is. Classes of one group exclude each other, so one map holds them all. Groups are independent: a
+    pixel may carry a class of each, and a class's pixels are then those of all its rows, over all layers. Raises InvalidNoun for
+    other sizes or classes.
+    """
+    if truth.size != prediction.size:
+        raise InvalidNoun(f"prediction {key!r}", expected=f"the truth's size {truth.size}", received=prediction.size)
+    for name, segments in (("truth", truth), ("prediction", prediction)):
+        segments.check_classes(len(classes), name)
+    for group in classes.groups:
+        members = np.array([classes.index_of[name] for name in group])
+        both = (truth, prediction)
+        if len(classes.groups) > 1:
+            both = (truth.select(np.isin(truth.classes, members)), prediction.select(np.isin(prediction.classes, members)))
+        wanted, given = (segments.semantic(len(classes)) for segments in both)
+        if prediction.void.any():
+            given = np.where(given < 0, len(classes) + 1, given.astype(narrow(-1, len(classes) + 1), copy=False))
+        yield members, wanted, given, ~truth.void if truth.void.any() else None
+
+
+def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R,) the mean of the defined values of (R, C); nan where none is."""
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
+    return mean
+
+
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """part / whole, nan for 0 / 0: not defined."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(part / whole, np.float64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["ASPP"]
+__all__ = ["ASPP", "dilations"]
 
 
 class ASPP(nn.Module):
@@ -44,3 +44,12 @@ class ASPP(nn.Module):
         image = self.image(features.mean(dim=(2, 3), keepdim=True))  # (B, channels, 1, 1)
         branches = [self.point(features), *(conv(features) for conv in self.dilated), image.expand(-1, -1, *features.shape[2:])]
         return self.dropout(self.project(torch.cat(branches, dim=1)))  # type: ignore[no-any-return]  # (B, channels, *s)
+
+
+def dilations(output_stride: int) -> tuple[int, int, int]:
+    """The paper's: (6, 12, 18) at stride 16, as far in image pixels at any other.
+
+    >>> dilations(8)
+    (12, 24, 36)
+    """
+    return tuple(max(1, rate * 16 // output_stride) for rate in (6, 12, 18))  # type: ignore[return-value]

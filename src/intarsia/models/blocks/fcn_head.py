@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from intarsia.core.errors import OptionError
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
-__all__ = ["FCNHead"]
+__all__ = ["FCNHead", "auxiliary_head"]
 
 
 class FCNHead(nn.Module):
@@ -32,3 +35,18 @@ class FCNHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, *s) -> (B, channels, *s)."""
         return self.classify(self.dropout(self.conv(features)))  # type: ignore[no-any-return]
+
+
+def auxiliary_head(widths: Sequence[int], level: int | None, channels: int) -> FCNHead | None:
+    """A head on one of an encoder's levels, of these widths; None for no level. Raises OptionError for a level that is not there.
+
+    >>> auxiliary_head((4, 8), None, 3) is None
+    True
+    """
+    if level is None:
+        return None
+    if not -len(widths) <= level < len(widths):
+        raise OptionError(
+            "aux_level", expected=f"None or a level of the encoder, -1 the deepest, up to -{len(widths)}", received=level
+        )
+    return FCNHead(widths[level], channels)

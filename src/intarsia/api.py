@@ -132,15 +132,23 @@ def lr_find(data: Data, options: LrFindOptions | None = None, *, out: str | Path
     return find_rate(dataset, options, Path(out))
 
 
-def load(source: str | Path | Run, *, device: str = "auto", precision: str = "auto", flip: bool = False) -> Model:
-    """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or `hf:org/name`.
+def load(
+    source: str | Path | Run,
+    *,
+    file: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    flip: bool = False,
+) -> Model:
+    """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or one that others have
+    trained: `torchvision:NAME` (downloaded, or from a `file` of yours), `hf:org/name` or a folder of a transformers model.
 
     `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image.
     """
     from intarsia.engine.network import Model
 
     place = source.folder if isinstance(source, Run) else source
-    return Model.from_pretrained(place, device=device, precision=precision, flip=flip)
+    return Model.from_pretrained(place, file=file, device=device, precision=precision, flip=flip)
 
 
 def _loaded(model: str | Path | Run | Model, **options: Any) -> Model:
@@ -245,8 +253,18 @@ def demo(out: str | Path = "demo", *, epochs: int | None = None, quiet: bool = F
     return run_demo(Path(out), epochs=epochs, quiet=quiet)
 
 
-def list_models() -> list[dict[str, Any]]:
-    """The networks of the catalogue, each with its description and its parameters at 3 channels in and 11 out."""
-    from intarsia.engine.network import describe_models
+def list_models(
+    encoder: str | None = None, *, measure: bool = False, device: str = "auto", license: str | None = None
+) -> list[dict[str, Any]]:
+    """The networks of the catalogue, on `encoder` where it is given and they take one, and the pretrained ones that `load` gets.
 
-    return describe_models()
+    A row tells parameters and multiply-adds (3 channels in, 11 classes out, 480x360), task, export routes, licences and origin;
+    `measure` adds the latency on `device`. `license="commercial"` keeps those whose code and weights are known to allow that use.
+    """
+    from intarsia.core.licences import Licences
+    from intarsia.engine.describe import describe_models, describe_pretrained
+
+    if license not in (None, "commercial"):
+        raise OptionError("license", expected="'commercial' or none", received=repr(license))
+    rows = [*describe_models(encoder, measure=measure, device=device), *describe_pretrained()]
+    return [row for row in rows if license is None or Licences(**row["licences"]).commercial]

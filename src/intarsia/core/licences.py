@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Licences"]
+__all__ = ["UNKNOWN", "Licences", "spelled"]
 
-COMMERCIAL = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0")
-"""SPDX names, in lower case, of the licences known to allow commercial use; any other, and an unknown one, counts as not."""
+COMMERCIAL = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")
+"""SPDX names of the licences known to allow commercial use; any other, and an unknown one, counts as not."""
+UNKNOWN = "unknown"
+"""What is written where nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Licences:
     @property
     def commercial(self) -> bool:
         """Whether the licences of code and weights are known to allow commercial use."""
-        return all(name == "none" or name.lower() in COMMERCIAL for name in (self.code, self.weights))
+        return all(name == "none" or spelled(name) in COMMERCIAL for name in (self.code, self.weights))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `Licences(**plain)` takes them back."""
@@ -38,3 +40,12 @@ class Licences:
 
     def __str__(self) -> str:
         return f"code {self.code}, weights {self.weights}, data {self.data}"
+
+
+def spelled(name: str | None) -> str:
+    """The SPDX spelling of a licence known to allow commercial use; others stay as they are written, None is unknown.
+
+    >>> spelled("apache-2.0"), spelled("cc-by-nc-4.0"), spelled(None)
+    ('Apache-2.0', 'cc-by-nc-4.0', 'unknown')
+    """
+    return next((known for known in COMMERCIAL if known.lower() == (name or "").lower()), name or UNKNOWN)

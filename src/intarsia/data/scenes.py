@@ -100,7 +100,9 @@ def scenes(
         raise OptionError("scenes size", expected="at least 16 x 16 pixels", received=size)
     splits = ["train"] * trained + ["val"] * held + ["test"] * tested
     records = [Record(_key(index), split=split) for index, split in enumerate(splits)]
-    return Dataset(records, CLASSES, SceneReader(seed, size, amodal), name="scenes", format="scenes")
+    data = Dataset(records, CLASSES, SceneReader(seed, size, amodal), name="scenes", format="scenes")
+    data.licence = "none"  # drawn, not taken
+    return data
 
 
 @dataclass(frozen=True)

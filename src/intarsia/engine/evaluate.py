@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from intarsia.core import ClassSet, Predictor, Segments
     from intarsia.data.dataset import Dataset
-    from intarsia.engine.network import Recipe
+    from intarsia.engine.recipe import Recipe
 
     Each = Callable[[str, Segments, Segments], None]
 

@@ -12,13 +12,15 @@ import torch
 from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.errors import OptionError
+from intarsia.core.licences import Licences
 from intarsia.engine.class_weights import class_weights, pixel_counts
 from intarsia.engine.devices import autocast, precision_for
 from intarsia.engine.loader import TrainingOrder, batches
-from intarsia.engine.network import Recipe, build_network
 from intarsia.engine.optimisers import make_optimiser
 from intarsia.engine.pictures import Examples, pipeline
+from intarsia.engine.recipe import Recipe, build_network, encoder_of
 from intarsia.losses.weighted_sum import WeightedSum
+from intarsia.models.encoders.licence import encoder_licence
 from intarsia.models.encoders.timm_encoder import encoder_pixels
 
 if TYPE_CHECKING:
@@ -96,15 +98,16 @@ class Ingredients:
 def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
     """How the network is made, from the options and the first training image."""
     channels = first.image.shape[-1]
-    if options.mean is not None and options.std is not None:
-        pixels = Pixels(mean=options.mean, std=options.std)
-    else:
-        pixels = encoder_pixels(options.encoder, options.weights) if options.encoder else Pixels()
-    if first.image.dtype != np.uint8:
-        pixels = replace(pixels, kind="per_image")  # 16 bit and float have no range of their own
     arguments = dict(options.model_args)
     if options.encoder is not None:
         arguments["encoder"] = options.encoder
+    encoder = encoder_of(options.model, arguments)
+    if options.mean is not None and options.std is not None:
+        pixels = Pixels(mean=options.mean, std=options.std)
+    else:
+        pixels = encoder_pixels(encoder, options.weights) if encoder else Pixels()
+    if first.image.dtype != np.uint8:
+        pixels = replace(pixels, kind="per_image")  # 16 bit and float have no range of their own
     return Recipe(
         model=options.model,
         classes=data.classes,
@@ -113,4 +116,5 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         size=options.size or first.image.shape[:-1],
         arguments=arguments,
         origin={"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__},
+        licences=Licences(weights=encoder_licence(encoder or "", options.weights), data=data.licence),
     )

@@ -1,8 +1,8 @@
-"""What a checkpoint must know to rebuild its network, and the network as a Predictor."""
+"""A trained network as a Predictor."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,76 +11,28 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from intarsia.core import Batch, ClassSet, Pixels, Sample, Segments
-from intarsia.core.catalogue import find, members
-from intarsia.core.errors import CheckpointError, DataError, OptionError, nearest
-from intarsia.core.files import write_json
+from intarsia.core import Sample
+from intarsia.core.catalogue import find
+from intarsia.core.errors import DataError
+from intarsia.core.files import whole_file, write_json
 from intarsia.data.images import read_image
 from intarsia.decode import decoded, flipped
-from intarsia.engine.checkpoint import read_tensors, write_tensors
+from intarsia.engine.checkpoint import write_tensors
 from intarsia.engine.devices import autocast, device_named, precision_for
 from intarsia.engine.loader import collate
+from intarsia.engine.model_card import model_card
+from intarsia.engine.recipe import Recipe, build_network  # noqa: F401, TC001
+from intarsia.engine.sources import network_from
 from intarsia.transforms import evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
-    from intarsia.core import Image, Output
+    from intarsia.core import Batch, ClassSet, Image, Output, Segments
 
-__all__ = ["Model", "Recipe", "build_network", "describe_models", "score", "segment"]
+__all__ = ["Model", "score", "segment"]
 
-HUB = "hf:"
-"""What a model of the Hugging Face hub is called with in front, so that a mistyped path is never looked up there."""
 CHANNELS = "Save it with as many, for instance without alpha."
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network was made and what its numbers mean; lies in the header of every checkpoint."""
-
-    model: str
-    classes: ClassSet
-    pixels: Pixels
-    in_channels: int
-    size: tuple[int, ...]
-    """S the network is evaluated at; larger and smaller images are resized to it and the answer is drawn at their own size."""
-    arguments: dict[str, Any] = field(default_factory=dict)
-    """Further keyword arguments of the model."""
-    task: str = "semantic"
-    """The decoder, and the metric, that go with the network."""
-    origin: dict[str, Any] = field(default_factory=dict)
-    """Data, its hash, version of Intarsia, epoch and scores."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `Recipe.from_dict` takes them back."""
-        return {**vars(self), "classes": self.classes.to_dict(), "pixels": self.pixels.to_dict()}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Recipe:
-        """The inverse of `to_dict`."""
-        nouns = {"classes": ClassSet.from_dict(plain["classes"]), "pixels": Pixels.from_dict(plain["pixels"])}
-        return cls(**{**plain, **nouns, "size": tuple(plain["size"])})
-
-
-def build_network(recipe: Recipe, **more: Any) -> nn.Module:
-    """The network that `recipe` describes, with fresh weights unless `more` (such as weights="timm") says otherwise.
-
-    Raises OptionError for an argument the model does not take, with the nearest it does.
-    """
-    from inspect import signature
-
-    make = find("models", recipe.model)
-    arguments = {**recipe.arguments, **more}
-    known = signature(make).parameters
-    for name in arguments:
-        if name not in known:
-            raise OptionError(
-                f"model {recipe.model!r}", expected="its own arguments", received=repr(name), hint=nearest(name, known)
-            )
-    network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
-    return network
 
 
 @torch.inference_mode()
@@ -150,10 +102,12 @@ class Model:
             raise DataError(f"{image}: {error}" if key else str(error)) from error
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """`config.json` and `model.safetensors`, as the Hugging Face hub expects them; the folder is returned."""
+        """`config.json`, `model.safetensors` and a card `README.md`, as the Hugging Face hub expects; the folder is returned."""
         folder = Path(folder)
         write_tensors(folder / "model.safetensors", self.network.state_dict(), self.recipe.to_dict())
         write_json(folder / "config.json", self.recipe.to_dict())
+        with whole_file(folder / "README.md") as draft:
+            draft.write_text(model_card(self.recipe, folder.name), encoding="utf-8")
         return folder
 
     @classmethod
@@ -161,72 +115,17 @@ class Model:
         cls,
         source: str | Path,
         *,
+        file: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
         flip: bool = False,
         revision: str | None = None,
     ) -> Model:
-        """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or the hub: `hf:org/name`.
+        """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or what others have trained:
+        `torchvision:NAME` (with `file` from their weights in a file of yours), or a network of transformers, `hf:org/name` of the
+        Hugging Face hub or a folder with its config.json. A model of ours on the hub is `hf:org/name` too.
 
         Raises CheckpointError where there is none, or where weights and recipe do not fit.
         """
-        tensors, header = read_tensors(_weights_of(source, revision))
-        try:
-            recipe = Recipe.from_dict(header)
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                str(source),
-                expected="the weights of a network",
-                received="another file of Intarsia",
-                hint="Take weights/best.safetensors.",
-            ) from error
-        network = build_network(recipe)
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise CheckpointError(
-                str(source),
-                expected=f"the weights of {recipe.model!r} as its header describes it",
-                received=str(error).splitlines()[1].strip(),
-            ) from error
+        network, recipe = network_from(source, file=file, revision=revision)
         return cls(network, recipe, device=device, precision=precision, flip=flip)
-
-
-def _weights_of(source: str | Path, revision: str | None) -> Path:
-    """The weights file behind any of the accepted sources."""
-    if str(source).startswith(HUB):
-        return _from_hub(str(source).removeprefix(HUB), revision)
-    path = Path(source)
-    if path.is_file():
-        return path
-    for inside in ("weights/best.safetensors", "model.safetensors"):
-        if (path / inside).is_file():
-            return path / inside
-    raise CheckpointError(
-        str(source),
-        expected=f"a .safetensors checkpoint, a run folder, a saved model folder, or {HUB}org/name on the Hugging Face hub",
-        received="an existing folder without weights" if path.is_dir() else "no such file",
-    )
-
-
-def _from_hub(name: str, revision: str | None) -> Path:
-    """The weights file of a hub model, from the cache where it is there; asked only where the source says so."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return Path(hf_hub_download(name, "model.safetensors", revision=revision))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise CheckpointError(HUB + name, expected="a reachable hub model", received=str(error).splitlines()[0]) from error
-
-
-def describe_models() -> list[dict[str, Any]]:
-    """Each model of the catalogue: name, first line of its description, parameters with 3 channels in and 11 out."""
-    rows = []
-    for name in members("models"):
-        make = find("models", name)
-        with torch.device("meta"):  # no memory, no time
-            parameters = sum(parameter.numel() for parameter in make(11).parameters())
-        about = (make.__doc__ or "").strip().partition("\n")[0]
-        rows.append({"name": name, "about": about, "parameters": parameters})
-    return rows

@@ -29,7 +29,7 @@ from intarsia.engine.settings import from_toml, to_toml
 
 if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
-    from intarsia.engine.network import Recipe
+    from intarsia.engine.recipe import Recipe
 
 __all__ = ["Run", "free_folder", "new_run", "run_of"]
 
@@ -86,7 +86,7 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """How its network is made."""
-        from intarsia.engine.network import Recipe
+        from intarsia.engine.recipe import Recipe
 
         return Recipe.from_dict(json.loads((self.folder / "recipe.json").read_text()))
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from intarsia.core import Batch
     from intarsia.data.dataset import Dataset
     from intarsia.engine.ingredients import Ingredients
-    from intarsia.engine.network import Recipe
     from intarsia.engine.options import TrainOptions
+    from intarsia.engine.recipe import Recipe
     from intarsia.engine.run import Run
 
 __all__ = ["accumulated_step", "train"]

@@ -13,23 +13,25 @@ from safetensors import SafetensorError, safe_open
 from timm.models import adapt_input_conv
 
 from intarsia.core.errors import CheckpointError
+from intarsia.core.licences import spelled
 from intarsia.core.pixels import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Loaded", "file_pixels", "load_tensors", "load_weights", "read_tensors"]
+__all__ = ["Loaded", "file_licence", "file_pixels", "load_tensors", "load_weights", "read_tensors"]
 
 KINDS = ("weight", "bias", "running_mean", "running_var")
 """The tensors of one module in state-dict order."""
 COUNTER = "num_batches_tracked"
 """A batch norm's count of training steps: no weight, and not in every file."""
 
-# Files that do not say how their input is scaled, by SHA-256.
-KNOWN_PIXELS = {
-    # MobileNetV2 on ImageNet from github.com/google-coral/test_data (Apache-2.0), under torchvision's names: input x / 127.5 - 1
-    "f0d161d0d27adbc094244c7cd5ab0ed6f34478d7b144f69560b24207a4f02a12": Pixels(mean=(0.5,) * 3, std=(0.5,) * 3),
-}
+CORAL_MOBILENETV2 = "f0d161d0d27adbc094244c7cd5ab0ed6f34478d7b144f69560b24207a4f02a12"
+"""SHA-256 of MobileNetV2 on ImageNet from github.com/google-coral/test_data (Apache-2.0), under torchvision's names."""
+
+# Files that do not say themselves how their input is scaled and what may be done with them, by SHA-256.
+KNOWN_PIXELS = {CORAL_MOBILENETV2: Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)}  # x / 127.5 - 1
+KNOWN_LICENCES = {CORAL_MOBILENETV2: "Apache-2.0"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,17 @@ def file_pixels(path: str | Path) -> Pixels | None:
     metadata = read_tensors(Path(path))[1]
     if "pixels" in metadata:
         return Pixels.from_dict(json.loads(metadata["pixels"]))
-    return KNOWN_PIXELS.get(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    return KNOWN_PIXELS.get(_hash(path))
+
+
+def file_licence(path: str | Path) -> str:
+    """The licence of the weights: the file's `license` metadata, else what is known of this very file, else "unknown"."""
+    metadata = read_tensors(Path(path))[1]
+    return spelled(metadata.get("license") or metadata.get("licence") or KNOWN_LICENCES.get(_hash(path)))
+
+
+def _hash(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,0 +1,146 @@
+"""Networks that others have trained, as ours: files are found and read here, keys are translated by `models/pretrained`."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from intarsia import __version__
+from intarsia.core import ClassSet, Pixels
+from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.licences import UNKNOWN
+from intarsia.engine.recipe import Recipe, build_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch import nn
+
+    from intarsia.models.pretrained.converted import Converted
+
+__all__ = ["assembled", "from_torchvision", "from_transformers", "read_state"]
+
+
+def from_torchvision(name: str, file: Path | None = None) -> tuple[nn.Module, Recipe]:
+    """A segmentation network of torchvision, its weights downloaded by torch.hub and checked by their hash, or read from `file`.
+
+    A file that is not torchvision's own is of unknown licence. Raises OptionError for a name torchvision lacks, CheckpointError for
+    weights that cannot be had or do not fit.
+    """
+    from torchvision.models import get_model_weights
+
+    from intarsia.models.pretrained.from_torchvision import NAMES, convert
+
+    if name not in NAMES:
+        raise OptionError(f"torchvision:{name}", expected="a network that can be translated", hint=nearest(name, NAMES))
+    url = get_model_weights(name).DEFAULT.url
+    if file is None:
+        return assembled(convert(name, _downloaded(name, url)))
+    converted = convert(name, read_state(file))
+    if not _is_original(file, url):
+        converted = replace(converted, licences=replace(converted.licences, weights=UNKNOWN, data=UNKNOWN))
+    return assembled(converted)
+
+
+def from_transformers(
+    source: str, config: Mapping[str, Any], files: Callable[[str], Path | None], preprocessing: Mapping[str, Any]
+) -> tuple[nn.Module, Recipe]:
+    """A network of transformers from its config and the weights that `files` gives; scaling, where told, as its preprocessing says.
+
+    Raises CheckpointError for weights that are not there in one file or do not fit.
+    """
+    from intarsia.models.pretrained.from_transformers import convert
+
+    weights = files("model.safetensors") or files("pytorch_model.bin")
+    if weights is None:
+        raise CheckpointError(
+            source,
+            expected="model.safetensors or pytorch_model.bin beside config.json",
+            received="neither",
+            hint="Weights in several parts are saved as one by save_pretrained(folder, max_shard_size='100GB') of transformers.",
+        )
+    converted = convert(config, read_state(weights), source)
+    return assembled(replace(converted, pixels=_pixels(preprocessing, converted.pixels)))
+
+
+def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
+    """The network with its weights, and how it is made. Raises CheckpointError where the weights do not fit."""
+    recipe = Recipe(
+        model=converted.model,
+        classes=ClassSet(converted.names),
+        pixels=converted.pixels,
+        in_channels=3,
+        size=converted.size,
+        arguments=dict(converted.arguments),
+        origin={"source": converted.source, "intarsia": __version__},
+        licences=converted.licences,
+    )
+    network = build_network(recipe)
+    scaling = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("normalise.")}
+    try:
+        network.load_state_dict({**converted.state, **scaling})
+    except RuntimeError as error:
+        raise CheckpointError(
+            converted.source, expected=f"the weights of {converted.model!r}", received=str(error).splitlines()[1].strip()
+        ) from error
+    return network, recipe
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one of `torch.save`, under "model" in it if need be; no code in it is run."""
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(str(path), expected="a file of weights", received="no such file") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        raise CheckpointError(
+            str(path),
+            expected="tensors by name in a .safetensors file or a .pth file of torch.save",
+            received=str(error).splitlines()[0],
+            hint="Whole networks that were pickled are not read, because that would run their code: save their state_dict().",
+        ) from error
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):  # what torchvision's training script saves
+        state = state["model"]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(str(path), expected="tensors by name", received="something else", hint="Save the state_dict() alone.")
+    return state
+
+
+def _downloaded(name: str, url: str) -> dict[str, Tensor]:
+    """The weights at `url`, from torch.hub's cache where they are there, checked against the hash in their name."""
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"torchvision:{name}",
+            expected=f"a whole download of {url}, or a copy in torch.hub's cache",
+            received=str(error).splitlines()[0],
+            hint=f"Fetch it where there is a network, then load('torchvision:{name}', file='{url.rpartition('/')[2]}').",
+        ) from error
+    return state
+
+
+def _is_original(file: Path, url: str) -> bool:
+    """Whether a file's SHA-256 begins as the name in `url` says, such as deeplabv3_resnet50_coco-cd0a2569.pth."""
+    expected = url.rpartition("-")[2].partition(".")[0]
+    with file.open("rb") as handle:
+        return bool(expected) and hashlib.file_digest(handle, "sha256").hexdigest().startswith(expected)
+
+
+def _pixels(preprocessing: Mapping[str, Any], default: Pixels) -> Pixels:
+    """The scaling that a preprocessor_config.json tells; `default` where it tells none."""
+    if "image_mean" not in preprocessing or "image_std" not in preprocessing:
+        return default
+    scale = preprocessing.get("rescale_factor", 1 / 255) if preprocessing.get("do_rescale", True) else 1.0
+    mean, std = preprocessing["image_mean"], preprocessing["image_std"]
+    if not preprocessing.get("do_normalize", True):
+        mean, std = (0.0,), (1.0,)
+    return Pixels(high=1 / scale, mean=mean, std=std)

@@ -21,7 +21,10 @@ __all__ = ["TimmEncoder", "encoder_pixels"]
 
 ANY_SIZE: tuple[dict[str, Any], ...] = (
     {"dynamic_img_size": True},
-    {"strict_img_size": False, "always_partition": True},  # Swin's windows shift at every level, however small it was in pretraining
+    {
+        "strict_img_size": False,
+        "always_partition": True,
+    },  # Swin's windows shift at every level, however small it was in pretraining
     {},
 )
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
@@ -59,15 +62,17 @@ class TimmEncoder(nn.Module):
         elif weights != "none":
             self.loaded = load_weights(self.network, weights, in_channels)
         self.multiple = next(filter(self._takes_multiples, (1, self.strides[0])), max(self.strides))
+        self.least = 1 if self.multiple == 1 and self._finest(1) is not None else max(self.strides)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """(B, in_channels, *S) -> one (B, channels[i], *S / strides[i]) for each level, finest first, the finest rounded up.
 
         Where the network needs multiples of some size, the image is enlarged to the next one, so that the cells cover it exactly;
-        with padding the cells would reach beyond it. Such a network gets at least one cell of its coarsest level.
+        with padding the cells would reach beyond it. Such a network, and one that fails on tiny images (PVT),
+        gets at least one cell of its coarsest level.
         """
-        if self.multiple > 1:
-            size = [max(length + -length % self.multiple, max(self.strides)) for length in pixels.shape[2:]]
+        if self.least > 1:
+            size = [max(length + -length % self.multiple, self.least) for length in pixels.shape[2:]]
             if size != list(pixels.shape[2:]):
                 pixels = interpolate(pixels, size=size, mode="bilinear")  # (B, in_channels, *S) to the next multiple
         features = self.network(pixels)
@@ -76,16 +81,20 @@ class TimmEncoder(nn.Module):
         return features  # type: ignore[no-any-return]
 
     def _takes_multiples(self, multiple: int) -> bool:
-        """Whether the network accepts such sizes and leaves no border out; tried, because timm does not say."""
+        """Whether the network accepts such sizes and leaves no border out."""
         size = 2 * max(self.strides) + multiple
+        return bool(self._finest(size) == -(-size // self.strides[0]))
+
+    def _finest(self, size: int) -> int | None:
+        """The size of the finest level of a square image, or None where the network fails; tried, because timm does not say."""
         try:
             with torch.no_grad():
-                finest = self.network.eval()(torch.zeros(1, self.in_channels, size, size))[0]
+                features = self.network.eval()(torch.zeros(1, self.in_channels, size, size))
         except (RuntimeError, AssertionError):
-            return False
+            return None
         finally:
             self.network.train()
-        return bool(finest.shape[2] == -(-size // self.strides[0]))
+        return int(features[0].shape[1 if self.channels_last else 2])
 
 
 def encoder_pixels(name: str, weights: str) -> Pixels:

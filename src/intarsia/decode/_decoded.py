@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intarsia.decode.semantic import semantic
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["decoded"]
 
 
-def decoded(scorer: Scorer, num_classes: int, decode: Callable[..., list[Segments]] = semantic, **options: bool) -> Predictor:
+def decoded(scorer: Scorer, num_classes: int, decode: Callable[..., list[Segments]] = semantic, **options: Any) -> Predictor:
     """Image (*S, C) -> Segments at the image's own size: `scorer`, then a member of `intarsia.decode` with its options.
 
     >>> import numpy as np

@@ -11,7 +11,6 @@ import torch
 
 from intarsia import __version__
 from intarsia.core import Pixels
-from intarsia.core.errors import OptionError
 from intarsia.core.licences import Licences
 from intarsia.engine.class_weights import class_weights, pixel_counts
 from intarsia.engine.devices import autocast, precision_for
@@ -47,8 +46,6 @@ class Ingredients:
     ) -> None:
         self.options = options
         self.accelerator = accelerator
-        if len(data.classes.groups) > 1:
-            raise OptionError("classes", expected="one group of classes that exclude each other", received=data.classes.groups)
         self.train_data = data.split(options.split).fraction(options.fraction, options.seed)
         self.recipe = recipe or recipe_for(self.train_data[0], data, options)
         self.precision = precision_for(options.precision, accelerator.device)
@@ -60,7 +57,9 @@ class Ingredients:
         weights = None
         if options.class_weights != "none":
             weights = class_weights(options.class_weights, *pixel_counts(self.train_data, data.classes.channels))
-        self.loss = WeightedSum(options.loss, class_weights=None if weights is None else weights.tolist())
+        self.loss = WeightedSum(
+            options.loss, class_weights=None if weights is None else weights.tolist(), groups=data.classes.group_indices
+        )
         torch.manual_seed(options.seed + accelerator.process_index)  # from here on only dropout draws
 
     def order(self, epochs: range, first_step: int = 0) -> TrainingOrder:

@@ -46,9 +46,11 @@ def score(network: nn.Module, batch: Batch, precision: str) -> Output:
     return arrays
 
 
-def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str) -> list[Segments]:
-    """The segments of each image of a batch, at the size of its file."""
-    answers: list[Segments] = find("decode", recipe.task)(score(network, batch, precision), batch.sizes, len(recipe.classes))
+def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str, *, confidence: bool = False) -> list[Segments]:
+    """The segments of each image of a batch, at the size of its file, with the confidence of each pixel if so asked."""
+    output, classes = score(network, batch, precision), recipe.classes
+    options = {"groups": classes.group_indices, "confidence": confidence}
+    answers: list[Segments] = find("decode", recipe.task)(output, batch.sizes, len(classes), **options)
     return answers
 
 
@@ -84,7 +86,8 @@ class Model:
         if self.recipe.pixels.kind == "fixed" and image.dtype != np.uint8:
             raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype))
         scorer = flipped(self.score) if self.flip else self.score
-        return decoded(scorer, len(self.classes), find("decode", self.recipe.task), confidence=confidence)(image)
+        decode, groups = find("decode", self.recipe.task), self.classes.group_indices
+        return decoded(scorer, len(self.classes), decode, confidence=confidence, groups=groups)(image)
 
     def score(self, image: NDArray[Any], /, *, stats: NDArray[np.float32] | None = None) -> Output:
         """The network as a Scorer: one image (*S, C), brought to the recipe's size, to its Output in numpy."""

@@ -27,6 +27,18 @@ class Scores:
         return "mean_iou  0.5000"
 
 
+LICENCES = {"code": "Apache-2.0", "weights": "none", "data": "none"}
+ROW = {
+    "name": "unet",
+    "kind": "network",
+    "task": "semantic",
+    "encoder": None,
+    "parameters": 7_000_000,
+    "multiply_adds": None,
+    "exports": ["torch"],
+    "licences": LICENCES,
+    "origin": "a paper",
+}
 RUN = SimpleNamespace(folder=Path("runs/x"), best=Path("runs/x/best"), metrics={"mean_iou": 0.625, "split": "val"})
 RESULTS = {
     "demo": RUN,
@@ -38,7 +50,7 @@ RESULTS = {
     "evaluate_folders": Scores(),
     "predict": [Path("a.png"), Path("b.png")],
     "reproduce": {"mean_iou": 0.0, "largest_weight_difference": 0.0},
-    "list_models": [{"name": "unet", "parameters": 7}],
+    "list_models": [ROW],
 }
 
 
@@ -146,7 +158,10 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
             ),
         ),
         ("reproduce runs/x", ("reproduce", (Path("runs/x"),), {"out": None, "quiet": False})),
-        ("models", ("list_models", (), {})),
+        (
+            "models --encoder resnet18 --license commercial",
+            ("list_models", ("resnet18",), {"measure": False, "device": "auto", "license": "commercial"}),
+        ),
     ],
 )
 def test_each_command_calls_its_function(words, call, calls):
@@ -177,7 +192,7 @@ def test_evaluate_wants_one_of_its_two_forms(words, calls, capsys):
     [
         ("evaluate m d --json", {"mean_iou": 0.5}),
         ("reproduce r --json", {"mean_iou": 0.0, "largest_weight_difference": 0.0}),
-        ("models --json", [{"name": "unet", "parameters": 7}]),
+        ("models --json", [ROW]),
     ],
 )
 def test_json_for_machines(words, result, calls, capsys):
@@ -186,11 +201,11 @@ def test_json_for_machines(words, result, calls, capsys):
 
 
 def test_lists_and_tables_as_lines(calls, capsys):
-    for words in ("predict m x", "reproduce r", "models", "lr-find d"):
+    for words in ("predict m x", "reproduce r", "lr-find d"):
         main(words.split())
     assert capsys.readouterr().out == (
         "a.png\nb.png\nmean_iou: 0.0\nlargest_weight_difference: 0.0\nidentical\n"
-        "unet  7\nsteepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
+        "steepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
     )
 
 

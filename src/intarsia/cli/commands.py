@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 import intarsia
+from intarsia.cli.table import models_table
 from intarsia.core.errors import OptionError
 from intarsia.engine.options import LrFindOptions, TrainOptions  # noqa: TC001  (tyro reads the annotations)
 from intarsia.engine.settings import to_toml
 
 __all__ = ["demo", "evaluate", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
 
-MODEL = arg(metavar="MODEL", help="A run folder, a checkpoint, or a folder of save_pretrained.")
+MODEL = arg(
+    metavar="MODEL", help="A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
+)
 DATA = arg(metavar="DATA", help="The folder of the data.")
 Model = Annotated[Positional[Path], MODEL]
 Data = Annotated[Positional[Path], DATA]
@@ -191,13 +194,24 @@ def reproduce(run: RunFolder, out: Path | None = None, quiet: bool = False, json
         print("identical" if report["largest_weight_difference"] == 0 else "not identical: the weights differ")
 
 
-def models(json: bool = False) -> None:
+def models(
+    encoder: str | None = None,
+    measure: bool = False,
+    device: str = "auto",
+    license: Literal["commercial"] | None = None,
+    json: bool = False,
+) -> None:
     """List the networks of the catalogue.
 
     Args:
+        encoder: The encoder to put them on, where they take one; left out, each has its own.
+        measure: Measure the latency too.
+        device: What it is measured on.
+        license: Show only what is known to allow this use of code and weights.
         json: Print JSON.
     """
-    _show(intarsia.list_models(), as_json=json)
+    rows = intarsia.list_models(encoder, measure=measure, device=device, license=license)
+    _show(rows if json else models_table(rows), as_json=json)
 
 
 def _tell(run: Any) -> None:

@@ -18,16 +18,16 @@ __all__ = ["FCNHead", "auxiliary_head"]
 
 
 class FCNHead(nn.Module):
-    """3x3 convolution to a quarter of the channels, dropout, 1x1 convolution to scores.
+    """3x3 convolution to `width`, by default a quarter of the channels, dropout, 1x1 convolution to scores.
 
     >>> import torch
     >>> tuple(FCNHead(8, 3)(torch.zeros(1, 8, 5, 7)).shape)
     (1, 3, 5, 7)
     """
 
-    def __init__(self, in_channels: int, channels: int, *, dropout: float = 0.1) -> None:
+    def __init__(self, in_channels: int, channels: int, width: int | None = None, *, dropout: float = 0.1) -> None:
         super().__init__()
-        width = max(1, in_channels // 4)
+        width = width or max(1, in_channels // 4)
         self.conv = ConvNormAct(in_channels, width)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Conv2d(width, channels, 1)

@@ -79,7 +79,9 @@ class FCN(nn.Module):
     ) -> None:
         super().__init__()
         if upsampling not in UPSAMPLING:
-            raise OptionError(f"upsampling {upsampling!r}", expected="one of the three", hint=nearest(upsampling, UPSAMPLING))
+            raise OptionError(
+                f"upsampling {upsampling!r}", expected="intermediate, learnt or fixed", hint=nearest(upsampling, UPSAMPLING)
+            )
         vgg = encoder.partition("_")[0] in STAGES
         if widths is not None and not (vgg and len(widths) == 6):
             raise OptionError("widths", expected="6 numbers, with a VGG encoder", received=f"{tuple(widths)} with {encoder}")
@@ -96,6 +98,8 @@ class FCN(nn.Module):
             raise OptionError("stride", expected=f"one of {encoder}'s, {sorted(set(self.encoder.strides))}", received=stride)
         self.levels = sorted(levels.values(), reverse=True)
         self.dropout = nn.Dropout(0.0 if vgg else dropout)
+        if len(skip_scales) >= len(levels):
+            raise OptionError("skip_scales", expected=f"at most {len(levels) - 1}, one for each skip", received=tuple(skip_scales))
         scales = [*skip_scales, *(1.0,) * (len(levels) - 1 - len(skip_scales))]
         self.classify = Scores(
             channels,

@@ -44,8 +44,9 @@ class Bilinear(nn.Module):
     def __init__(self, channels: int, factor: int, *, learnt: bool = True) -> None:
         super().__init__()
         self.factor = factor
-        start = torch.eye(channels)[:, :, None, None] * bilinear_kernel(factor)  # (C, C, k, k)
-        self.weight = nn.Parameter(start) if learnt else None
+        self.weight: nn.Parameter | None = None
+        if learnt:
+            self.weight = nn.Parameter(torch.eye(channels)[:, :, None, None] * bilinear_kernel(factor))  # (C, C, k, k)
 
     def forward(self, scores: Tensor, size: Sequence[int]) -> Tensor:
         """(B, channels, *s) -> (B, channels, *size), size at most factor times s."""

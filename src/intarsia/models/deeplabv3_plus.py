@@ -38,8 +38,8 @@ class DeepLabV3Plus(nn.Module):
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (the paper's are
     resnet101 and xception65); `weights` is "none", "timm" or the path of a local .safetensors file. `rates` are the dilations of
-    the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8. The finer features, the last level at stride 4 or below, are
-    reduced to `skip_width` channels (table 1); `refine` 3x3 convolutions precede the meeting and `fuse` follow it (table 2).
+    the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8. The finer features, the last level at stride 4 or less,
+    are reduced to `skip_width` channels (table 1); `refine` 3x3 convolutions precede the meeting and `fuse` follow it (table 2).
     `separable` makes these and the pyramid's depthwise separable, as in the paper's fastest; `align_corners` says how features and
     scores are enlarged. Raises OptionError for an encoder that timm lacks or cannot dilate.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoder", "input_pixels", "make_encoder"]
 
-OWN: dict[str, str] = {"googlenet": "googlenet", "mit": "mit"}
+OWN: dict[str, str] = {"googlenet": "googlenet", "mit": "mit", "torchvision": "torchvision_mobilenet"}
 """Encoders that timm lacks, by the part of their name before any underscore: the file here that makes them, by its function
 `encoder(name, in_channels, weights, output_stride)`."""
 

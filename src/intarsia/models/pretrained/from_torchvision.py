@@ -1,0 +1,134 @@
+"""Torchvision's segmentation networks as ours: DeepLabv3, FCN and LR-ASPP, trained on COCO with the classes of Pascal VOC.
+
+The networks are equal but for the last up-sampling, which in ours belongs to loss and decode; tests/test_pretrained_torchvision.py
+compares all six with the originals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
+
+from intarsia.core.catalogue import find
+from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.licences import Licences
+from intarsia.core.pixels import Pixels
+from intarsia.models.encoders.weights import COUNTER
+from intarsia.models.pretrained.converted import Converted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+__all__ = ["NAMES", "convert"]
+
+RATES = [12, 24, 36]
+MOBILENET = {"encoder": "torchvision_mobilenet_v3_large", "output_stride": 16}
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "deeplabv3_resnet50": ("deeplabv3", {"encoder": "resnet50", "output_stride": 8, "rates": RATES}),
+    "deeplabv3_resnet101": ("deeplabv3", {"encoder": "resnet101", "output_stride": 8, "rates": RATES}),
+    "deeplabv3_mobilenet_v3_large": ("deeplabv3", {**MOBILENET, "rates": RATES}),
+    "fcn_resnet50": ("dilated_fcn", {"encoder": "resnet50", "output_stride": 8}),
+    "fcn_resnet101": ("dilated_fcn", {"encoder": "resnet101", "output_stride": 8}),
+    "lraspp_mobilenet_v3_large": ("lraspp", MOBILENET),
+}
+"""Of each the member of models/ and its arguments."""
+NAMES = tuple(NETWORKS)
+"""What can be translated, as torchvision calls it."""
+
+HEADS = {
+    "deeplabv3": {
+        "classifier.0.convs.0.0": "aspp.point.conv",
+        "classifier.0.convs.0.1": "aspp.point.norm",
+        **{f"classifier.0.convs.{i + 1}.0": f"aspp.dilated.{i}.conv" for i in range(3)},
+        **{f"classifier.0.convs.{i + 1}.1": f"aspp.dilated.{i}.norm" for i in range(3)},
+        "classifier.0.convs.4.1": "aspp.image.conv",
+        "classifier.0.convs.4.2": "aspp.image.norm",
+        "classifier.0.project.0": "aspp.project.conv",
+        "classifier.0.project.1": "aspp.project.norm",
+        "classifier.1": "refine.conv",
+        "classifier.2": "refine.norm",
+        "classifier.4": "classify",
+    },
+    "dilated_fcn": {"classifier.0": "head.conv.conv", "classifier.1": "head.conv.norm", "classifier.4": "head.classify"},
+    "lraspp": {
+        "classifier.cbr.0": "point.conv",
+        "classifier.cbr.1": "point.norm",
+        "classifier.scale.1": "weigh",
+        "classifier.low_classifier": "classify.fine",
+        "classifier.high_classifier": "classify.coarse",
+    },
+}
+"""Of each member of models/, torchvision's modules in our words."""
+AUXILIARY = {
+    "aux_classifier.0": "auxiliary.conv.conv",
+    "aux_classifier.1": "auxiliary.conv.norm",
+    "aux_classifier.4": "auxiliary.classify",
+}
+VOC = tuple(DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"])
+LICENCES = Licences(
+    code="BSD-3-Clause",
+    weights="BSD-3-Clause",
+    data="COCO train2017 subset with VOC labels; ImageNet-1k for the backbone (research terms)",
+)
+
+
+def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
+    """The network called `name` in torchvision, with the weights of `state`, its state dict, whatever the number of classes.
+
+    An auxiliary head comes along where the state dict has one. 21 classes are called as torchvision calls them, any others class0,
+    class1 ... Raises OptionError for an unknown name and CheckpointError for tensors, named, that have no place, do not fit or are
+    missing.
+    """
+    if name not in NETWORKS:
+        raise OptionError(f"torchvision network {name!r}", expected="one that can be translated", hint=nearest(name, NAMES))
+    model, arguments = NETWORKS[name][0], dict(NETWORKS[name][1])
+    modules = HEADS[model]
+    if any(key.startswith("aux_classifier.") for key in state) and model != "lraspp":
+        modules = modules | AUXILIARY
+        arguments["aux_level"] = 2 if "mobilenet" in name else -2  # both at stride 8
+    scores = next(their for their, our in modules.items() if "classify" in our) + ".weight"
+    if scores not in state:
+        raise CheckpointError(f"torchvision's {name}", expected=f"a tensor {scores}", hint="The file is of another network.")
+    channels = len(state[scores])
+    pixels = Pixels()  # ImageNet's
+    wanted = find("models", model)(channels, pixels=pixels, **arguments).state_dict()
+    backbone = "encoder.features" if "mobilenet" in name else "encoder.network"
+    table = {_ours(key, modules, backbone): key for key in state}
+    _check(name, table, state, wanted)
+    return Converted(
+        model=model,
+        arguments=arguments,
+        names=VOC if channels == len(VOC) else tuple(f"class{index}" for index in range(channels)),
+        pixels=pixels,
+        size=(520, 520),
+        state={ours: state[table[ours]].to(tensor) if ours in table else tensor for ours, tensor in wanted.items()},
+        licences=LICENCES,
+        source=f"torchvision:{name}",
+    )
+
+
+def _ours(key: str, modules: Mapping[str, str], backbone: str) -> str:
+    """Our name of one of torchvision's tensors; as it is where we have none."""
+    if key.startswith("backbone."):
+        return f"{backbone}.{key.removeprefix('backbone.')}"
+    module, _, kind = key.rpartition(".")
+    return f"{modules.get(module, module)}.{kind}"
+
+
+def _check(name: str, table: Mapping[str, str], state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """That each of their tensors has a place of its shape in ours, and each of ours its weights."""
+    homeless = [their for our, their in table.items() if our not in wanted]
+    unfit = [their for our, their in table.items() if our in wanted and state[their].shape != wanted[our].shape]
+    missing = [our for our in wanted if our not in table and not our.startswith("normalise.") and not our.endswith(COUNTER)]
+    for fault, names in (("without a place", homeless), ("of another shape", unfit), ("missing", missing)):
+        if names:
+            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            raise CheckpointError(
+                f"torchvision's {name}",
+                expected="a state dict of that network",
+                received=f"{len(names)} tensors {fault}: {shown}",
+                hint="The file is of another network, or of one that was changed.",
+            )

@@ -31,6 +31,7 @@ LICENCES = {"code": "Apache-2.0", "weights": "none", "data": "none"}
 ROW = {
     "name": "unet",
     "kind": "network",
+    "network": "unet",
     "task": "semantic",
     "encoder": None,
     "parameters": 7_000_000,
@@ -48,6 +49,7 @@ RESULTS = {
     "lr_find": SimpleNamespace(steepest=0.0123, valley=0.004),
     "evaluate": Scores(),
     "evaluate_folders": Scores(),
+    "compare": Scores(),
     "predict": [Path("a.png"), Path("b.png")],
     "reproduce": {"mean_iou": 0.0, "largest_weight_difference": 0.0},
     "list_models": [ROW],
@@ -147,7 +149,7 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
         ("lr-find d steps=50", ("lr_find", (Path("d"), LrFindOptions(steps=50)), {"out": Path("lr_find.png")})),
         (
             "evaluate --truth a --prediction b --classes c.txt",
-            ("evaluate_folders", (Path("a"), Path("b")), {"classes": Path("c.txt")}),
+            ("evaluate_folders", (Path("a"), Path("b")), {"classes": Path("c.txt"), "measures": {}, "out": None}),
         ),
         (
             "predict m a.jpg folder device=cpu --out there --flip",

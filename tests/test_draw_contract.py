@@ -1,6 +1,6 @@
 """What every picture must be: found by the folder listing, so a new file is under this contract at once.
 
-The names of a function's parameters say what it is given: image, segments, truth, prediction, classes, matrix, rows, picture, path.
+The names of a function's parameters say what it is given: image, segments, truth, prediction, classes, matrix, bins, rows, path ...
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ CASES = {
 def drawn(name, case):
     """The member's answer to the case, from the arguments its parameters name; the inputs must stay as they were."""
     given = {"truth": case["segments"], "prediction": case["segments"], "classes": CLASSES} | case
+    given["bins"] = np.array([[10.0, 0.4, 0.2], [0, np.nan, np.nan], [90, 0.7, 0.9]])
     given["matrix"] = np.arange(30).reshape(5, 6)
     given["rows"] = [{"epoch": epoch, "loss": 1 / epoch, "val_mean_iou": epoch / 9, "lr": 0.1} for epoch in (1, 2, 3)]
     function = find("draw", name)

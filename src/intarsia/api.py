@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core import ClassSet, Sample, Segments
-from intarsia.core.errors import DatasetNotFound, OptionError, nearest
-from intarsia.data.class_files import read_classes, write_classes
-from intarsia.data.coding import Coding
+from intarsia.core.errors import OptionError, nearest
+from intarsia.data.class_files import read_classes
 from intarsia.data.dataset import Dataset
-from intarsia.data.images import read_image, write_bytes
+from intarsia.data.images import read_image
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
+from intarsia.engine.measures import asked_for
 from intarsia.engine.options import LrFindOptions, TrainOptions
 from intarsia.engine.run import Run, free_folder, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from intarsia.engine.compare import Comparison
     from intarsia.engine.lr_finder import RangeTest
     from intarsia.engine.network import Model
 
@@ -32,6 +34,7 @@ __all__ = [
     "Sample",
     "Segments",
     "TrainOptions",
+    "compare",
     "demo",
     "evaluate",
     "evaluate_folders",
@@ -50,6 +53,7 @@ __all__ = [
 ]
 
 Data = Dataset | str | Path
+Measures = Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 
 def open_image(path: str | Path) -> NDArray[Any]:
@@ -151,6 +155,10 @@ def load(
     return Model.from_pretrained(place, file=file, device=device, precision=precision, flip=flip)
 
 
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 def _loaded(model: str | Path | Run | Model, **options: Any) -> Model:
     return load(model, **options) if isinstance(model, str | Path | Run) else model
 
@@ -162,6 +170,7 @@ def evaluate(
     split: str = "test",
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
+    measures: Measures = (),
     out: str | Path | None = None,
     flip: bool = False,
     device: str = "auto",
@@ -171,22 +180,65 @@ def evaluate(
 ) -> Any:
     """The scores of a network on a split, with 95 % intervals; `out` takes them as JSON, with the confusion matrix, a row per image
     and pictures of the worst and some other images. Without `data` it is the data the network's run was trained on.
+
+    `measures` are further ones, counted in the same pass: names, or {"surface": {"spacing": 0.5}, "calibration": {}}; their scores
+    are in `.measures` of what is returned.
     """
     from intarsia.engine.results import evaluate_and_draw
 
     loaded = _loaded(model, device=device, precision=precision, flip=flip)
     dataset = (run_of(model).open_data() if data is None else _opened(data, format, data_args)).split(split)
     dataset.check()
-    return evaluate_and_draw(
-        loaded, dataset, None if out is None else Path(out), split=split, batch_size=batch_size, workers=workers
-    )
+    asked = asked_for(measures)
+    return evaluate_and_draw(loaded, dataset, _path(out), split=split, measures=asked, batch_size=batch_size, workers=workers)
 
 
-def evaluate_folders(truth: str | Path, prediction: str | Path, *, classes: str | Path | None = None) -> Any:
-    """The scores of a folder of label files against another, matched by stem; loads no torch."""
+def evaluate_folders(
+    truth: str | Path,
+    prediction: str | Path,
+    *,
+    classes: str | Path | None = None,
+    measures: Measures = (),
+    out: str | Path | None = None,
+) -> Any:
+    """The scores of a folder of label files against another, matched by stem; loads no torch. `measures` and `out` are those of
+    `evaluate`, without pictures of images.
+    """
     from intarsia.engine.label_folders import evaluate_label_folders
 
-    return evaluate_label_folders(Path(truth), Path(prediction), None if classes is None else Path(classes))
+    folders = Path(truth), Path(prediction)
+    return evaluate_label_folders(*folders, _path(classes), measures=asked_for(measures), out=_path(out))
+
+
+def compare(
+    a: str | Path | Run | Model,
+    b: str | Path | Run | Model,
+    data: Data | None = None,
+    *,
+    split: str = "test",
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    measures: Measures = (),
+    device: str = "auto",
+    precision: str = "auto",
+) -> Comparison:
+    """B against A on the same images: the difference of every score, with its 95 % interval by a paired bootstrap over images.
+
+    Two folders that `evaluate` has written are compared as they are, without torch, by the measures that both hold. Two networks
+    are run on `data`; left out, on that of their runs, which must be the same. DataError where images, truth or classes differ.
+    """
+    from intarsia.engine.compare import compare_saved, is_saved
+
+    if is_saved(a) or is_saved(b):
+        if data is not None or measures or not (is_saved(a) and is_saved(b)):
+            raise OptionError("compare", expected="two networks, or two saved evaluations alone", received=f"{a}, {b}")
+        return compare_saved(Path(str(a)), Path(str(b)))
+    from intarsia.engine.compare_models import common_data, compare_models
+
+    dataset = (common_data(a, b) if data is None else _opened(data, format, data_args)).split(split)
+    dataset.check()
+    first, second = (_loaded(model, device=device, precision=precision) for model in (a, b))
+    return compare_models(first, second, dataset, measures=asked_for(measures), sources=(a, b))
 
 
 def predict(
@@ -201,32 +253,10 @@ def predict(
     """For each image, or each image of a folder, an indexed label map STEM.png and STEM_overlay.png in `out`, and beside them a
     classes.json that says what the ids mean; the label maps are returned.
     """
+    from intarsia.engine.predicting import predict_files
+
     loaded = _loaded(model, device=device, precision=precision, flip=flip)
-    named = [images] if isinstance(images, str | Path) else images
-    files = [file for path in named for file in _image_files(Path(path))]
-    targets = [Path(out) / f"{file.stem}.png" for file in files]
-    if len(set(targets)) < len(files) or {path.resolve() for path in targets} & {file.resolve() for file in files}:
-        raise OptionError("--out", expected="a folder apart from the images, and images of distinct names", received=str(out))
-    write_bytes(Path(out) / "classes.json", write_classes(Coding.from_classes(loaded.classes)))
-    for file, target in zip(files, targets, strict=True):
-        answer = loaded.predict(file)
-        answer.save(target.with_name(f"{file.stem}_overlay.png"))
-        answer.save_label_map(target)
-    return targets
-
-
-def _image_files(path: Path) -> list[Path]:
-    """The image itself, or all images directly in a folder."""
-    from intarsia.data.images import IMAGE_SUFFIXES
-
-    if path.is_file():
-        return [path]
-    files = sorted(file for file in path.glob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
-    if not files:
-        raise DatasetNotFound(
-            str(path), expected="an image or a folder of images", received="an empty folder" if path.is_dir() else "nothing"
-        )
-    return files
+    return predict_files(loaded, map(Path, [images] if isinstance(images, str | Path) else images), Path(out))
 
 
 def look(
@@ -261,10 +291,6 @@ def list_models(
     A row tells parameters and multiply-adds (3 channels in, 11 classes out, 480x360), task, export routes, licences and origin;
     `measure` adds the latency on `device`. `license="commercial"` keeps those whose code and weights are known to allow that use.
     """
-    from intarsia.core.licences import Licences
-    from intarsia.engine.describe import describe_models, describe_pretrained
+    from intarsia.engine.describe import describe_all
 
-    if license not in (None, "commercial"):
-        raise OptionError("license", expected="'commercial' or none", received=repr(license))
-    rows = [*describe_models(encoder, measure=measure, device=device), *describe_pretrained()]
-    return [row for row in rows if license is None or Licences(**row["licences"]).commercial]
+    return describe_all(encoder, measure=measure, device=device, license=license)

@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": "Go on with a training that was killed, as if it had never been.",
     "lr-find": "Find a learning rate by a range test, and draw its curve.",
     "evaluate": "Score a network on a split, or one folder of label files against another.",
+    "compare": "Tell whether one of two networks is better, score by score, or whether that is not shown.",
     "predict": "Segment images: a label map and an overlay for each.",
     "reproduce": "Run a training again and tell the difference.",
     "models": "List the networks of the catalogue.",

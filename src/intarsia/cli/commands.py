@@ -11,10 +11,11 @@ from tyro.conf import Positional, arg
 import intarsia
 from intarsia.cli.table import models_table
 from intarsia.core.errors import OptionError
+from intarsia.engine.measures import asked_for
 from intarsia.engine.options import LrFindOptions, TrainOptions  # noqa: TC001  (tyro reads the annotations)
 from intarsia.engine.settings import to_toml
 
-__all__ = ["demo", "evaluate", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
+__all__ = ["compare", "demo", "evaluate", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
 
 MODEL = arg(
     metavar="MODEL", help="A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
@@ -111,6 +112,8 @@ def evaluate(
     split: str = "test",
     format: str | None = None,
     data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    measures: tuple[str, ...] = (),
+    measure_args: dict[str, Any] = {},  # noqa: B006 - never changed
     out: Path | None = None,
     flip: bool = False,
     device: str = "auto",
@@ -131,7 +134,9 @@ def evaluate(
         split: The split to score.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
-        out: Folder for scores and pictures.
+        measures: Further measures: boundary, surface, calibration, or my_package.my_metrics:Mine.
+        measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
+        out: Folder for scores and pictures; two such folders can be compared.
         flip: Average the answers with those for the mirrored image.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
@@ -140,7 +145,7 @@ def evaluate(
         json: Print JSON.
     """
     if truth is not None and prediction is not None and model is None:
-        scores = intarsia.evaluate_folders(truth, prediction, classes=classes)
+        scores = intarsia.evaluate_folders(truth, prediction, classes=classes, measures=asked_for(measures, measure_args), out=out)
     elif model is not None and truth is None and prediction is None:
         scores = intarsia.evaluate(
             model,
@@ -148,6 +153,7 @@ def evaluate(
             split=split,
             format=format,
             data_args=data_args,
+            measures=asked_for(measures, measure_args),
             out=out,
             flip=flip,
             device=device,
@@ -158,6 +164,48 @@ def evaluate(
     else:
         raise OptionError("evaluate", expected="either MODEL, or MODEL DATA, or --truth FOLDER --prediction FOLDER")
     _show(scores.to_dict() if json else scores, as_json=json)
+
+
+def compare(
+    a: Annotated[Positional[Path], arg(metavar="A", help="A run, a checkpoint, or a folder that `evaluate --out` has written.")],
+    b: Annotated[Positional[Path], arg(metavar="B", help="Another; differences are B - A.")],
+    data: Annotated[Positional[Path | None], DATA] = None,
+    split: str = "test",
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    measures: tuple[str, ...] = (),
+    measure_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    device: str = "auto",
+    precision: str = "auto",
+    json: bool = False,
+) -> None:
+    """Tell whether one of two networks is better, score by score, or whether that is not shown.
+
+    `compare RUN RUN` takes the data both runs were trained on, `compare MODEL MODEL DATA` other data, and
+    `compare FOLDER FOLDER` two evaluations that were written with --out.
+
+    Args:
+        split: The split to compare on.
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
+        measures: Further measures: boundary, surface, calibration, or my_package.my_metrics:Mine.
+        measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: auto, fp32, bf16 or fp16.
+        json: Print JSON.
+    """
+    found = intarsia.compare(
+        a,
+        b,
+        data,
+        split=split,
+        format=format,
+        data_args=data_args,
+        measures=asked_for(measures, measure_args),
+        device=device,
+        precision=precision,
+    )
+    _show(found.to_dict() if json else found, as_json=json)
 
 
 def predict(

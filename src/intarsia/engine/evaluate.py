@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any
 from accelerate import PartialState
 from accelerate.utils import broadcast, gather_object
 
-from intarsia.core.catalogue import find
 from intarsia.core.errors import DataError
 from intarsia.engine.loader import Questions, questions
+from intarsia.engine.measures import Measures
 from intarsia.engine.network import segment
 from intarsia.transforms import evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from intarsia.core import ClassSet, Predictor, Segments
     from intarsia.data.dataset import Dataset
     from intarsia.engine.recipe import Recipe
 
-    Each = Callable[[str, Segments, Segments], None]
+    Asked = Mapping[str, Mapping[str, Any]]
 
-__all__ = ["evaluate_network", "evaluate_predictor"]
+__all__ = ["evaluate_network", "evaluate_predictor", "table_of"]
 
 
 def evaluate_network(
@@ -35,15 +37,16 @@ def evaluate_network(
     precision: str = "fp32",
     batch_size: int = 8,
     workers: int = 0,
-    each: Each | None = None,
+    measures: Asked | None = None,
     alone: bool = False,
-) -> Any:
-    """The metric of the recipe's task over `data`, accumulated but not yet computed; truth and prediction meet at file size.
+) -> Measures:
+    """The metric of the recipe's task over `data`, and further `measures` with their options, accumulated but not yet computed.
 
-    Classes are matched by name. Over several processes each takes its share of the images, none twice, and all get the whole: the
-    counts are those of one process; or this process does it all `alone`, without waiting for others. `each(key, truth, prediction)`
-    is called for the images of this process. Raises DataError where the images have other channels than the network takes.
+    Truth and prediction meet at file size. Classes are matched by name. Over several processes each takes its share of the images,
+    none twice, and all get the whole: the counts are those of one process; or this process does it all `alone`, without waiting for
+    others. Raises DataError where the images have other channels than the network takes.
     """
+    metric = Measures(data.classes, recipe.task, measures)
     if (found := data[0].image.shape[-1]) != recipe.in_channels:
         raise DataError(data.where, expected=f"images of {recipe.in_channels} channels, as in training", received=found)
     together = PartialState().num_processes > 1 and not alone
@@ -57,18 +60,21 @@ def evaluate_network(
 
     def answers() -> Iterator[tuple[str, Segments | None, Segments]]:
         for batch, truths in questions(asked, share, batch_size=batch_size, workers=workers):
-            yield from zip(batch.keys, truths, segment(network, batch, recipe, precision), strict=True)
+            yield from zip(batch.keys, truths, segment(network, batch, recipe, precision, confidence=sure), strict=True)
 
-    metric = _scored(answers(), data.classes, recipe.classes, recipe.task, each, gather=together)
+    sure = metric.confident
+    whole = _scored(metric, answers(), recipe.classes, gather=together)
     network.train(was_training)
-    return metric
+    return whole
 
 
-def evaluate_predictor(predictor: Predictor, data: Dataset, classes: ClassSet, task: str, *, each: Each | None = None) -> Any:
+def evaluate_predictor(
+    predictor: Predictor, data: Dataset, classes: ClassSet, task: str, *, measures: Asked | None = None
+) -> Measures:
     """The same for anything that gives Segments of the classes `classes` for an image, one image at a time."""
     samples = (data[index] for index in _share(data))  # each file is read once
     answers = ((sample.key, sample.segments, predictor(sample.image)) for sample in samples)
-    return _scored(answers, data.classes, classes, task, each, gather=PartialState().num_processes > 1)
+    return _scored(Measures(data.classes, task, measures), answers, classes, gather=PartialState().num_processes > 1)
 
 
 def _share(data: Dataset) -> range:
@@ -76,33 +82,27 @@ def _share(data: Dataset) -> range:
     return range(PartialState().process_index, len(data), PartialState().num_processes)
 
 
-def _scored(
-    answers: Iterable[tuple[str, Segments | None, Segments]],
-    classes: ClassSet,
-    own: ClassSet,
-    task: str,
-    each: Each | None,
-    *,
-    gather: bool,
-) -> Any:
-    """The metric over (key, truth, answer) of all processes; `classes` are those of the truth, `own` those of the answers."""
+def _scored(metric: Measures, answers: Iterable[tuple[str, Segments | None, Segments]], own: ClassSet, *, gather: bool) -> Measures:
+    """`metric` over (key, truth, answer) of all processes; `own` are the classes of the answers."""
+    table = table_of(own, metric.classes)
+    for key, truth, answer in answers:
+        if truth is None:
+            raise DataError(key, expected="an image with truth", received="none", hint="Evaluate a labelled split.")
+        metric.update(truth, answer.with_classes(table[answer.classes]), key)
+    if gather:
+        first, *others = gather_object([metric])
+        for shard in others:
+            first.merge(shard)
+        metric = first
+    return metric
+
+
+def table_of(own: ClassSet, classes: ClassSet) -> NDArray[np.int64]:
+    """(C,) the index among the `classes` of the data of each class of a network; DataError where one is not there."""
     table = own.table_to(classes)
     if (table < 0).any():
         missing = [name for name, index in zip(own.names, table, strict=True) if index < 0]
         raise DataError(
             "evaluation", expected=f"data with the classes of the network {list(own.names)}", received=f"none named {missing}"
         )
-    metric = find("metrics", task)(classes)
-    for key, truth, answer in answers:
-        if truth is None:
-            raise DataError(key, expected="an image with truth", received="none", hint="Evaluate a labelled split.")
-        prediction = answer.with_classes(table[answer.classes])
-        metric.update(truth, prediction, key)
-        if each is not None:
-            each(key, truth, prediction)
-    if not gather:
-        return metric
-    whole = find("metrics", task)(classes)
-    for shard in gather_object([metric]):
-        whole.merge(shard)
-    return whole
+    return table

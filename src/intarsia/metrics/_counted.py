@@ -29,6 +29,8 @@ class Counted:
 
     perfect: ClassVar[dict[str, float]]
     """What (truth, truth) scores, by name in `to_dict`; where that is 0, less is better."""
+    by_class: ClassVar[tuple[str, ...]] = ()
+    """The scores that there is one of for each class."""
     confident: ClassVar[bool] = False
     """Whether it reads the confidence of the prediction."""
 
@@ -84,6 +86,21 @@ class Counted:
             name = key or f"\0{number}"  # no key is like it
             images[name] = images[name] + count if name in images else count
         return images
+
+    def best(self, name: str) -> float | None:
+        """What a perfect answer has in that score: where it is 0, less is better; None where neither more nor less is."""
+        return self.perfect.get(name, self.perfect.get(f"mean_{name}"))
+
+    def ordered_as(self, classes: ClassSet) -> Self:
+        """The same counts for the same classes in another order."""
+        if classes.names == self.classes.names:
+            return self
+        order = classes.table_to(self.classes)
+        return type(self)(classes, keys=self._keys, counts=self._ordered(self.counts, order), **self.options)
+
+    def _ordered(self, counts: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+        """`counts` (I, C, ...) of the classes in that order."""
+        return counts[:, order]
 
     def sums(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """(I, K) what is summed over images, of their counts (I, ...)."""

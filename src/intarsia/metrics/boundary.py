@@ -56,6 +56,7 @@ class Boundary(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = {"mean_boundary_iou": 1.0, "mean_boundary_f1": 1.0}
+    by_class: ClassVar[tuple[str, ...]] = ("boundary_iou", "boundary_f1")
 
     def __init__(
         self,

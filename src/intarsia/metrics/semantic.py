@@ -60,6 +60,7 @@ class Semantic(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = dict.fromkeys(SCALARS, 1.0)
+    by_class: ClassVar[tuple[str, ...]] = (*RATIOS, "share")
 
     def __init__(self, classes: ClassSet, *, keys: Iterable[str] = (), counts: NDArray[np.int64] | None = None) -> None:
         """Empty, or from another's `keys` and `counts` (updates, C+1, C+2), as gathered from the processes of a run: pixels, rows
@@ -88,6 +89,19 @@ class Semantic(Counted):
         images, total, values, ends = self.computed(intervals, seed)
         ends.pop("share", None)
         return SemanticScores(names=self.classes.names, images=images, **values, confusion=total, intervals=ends)
+
+    def truth(self, count: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(C+1,) the pixels of each class, and of nothing, in the truth of an image's counts."""
+        return np.asarray(count.sum(axis=1))
+
+    def best(self, name: str) -> float | None:
+        """1 for every score but the share, which says nothing of the prediction."""
+        return None if name == "share" else 1.0
+
+    def _ordered(self, counts: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+        """Rows and columns of (I, C+1, C+2); nothing and void stay last."""
+        count = len(order)
+        return counts[:, [*order, count]][:, :, [*order, count, count + 1]]
 
     def sums(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """(I, 3C+6): TP, truth and predicted pixels of each class; right pixels, all pixels; the image's mean IoU and whether it is

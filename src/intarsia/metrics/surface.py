@@ -58,6 +58,7 @@ class Surface(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = {f"mean_{name}": float(name == "surface_dice") for name in DISTANCES}
+    by_class: ClassVar[tuple[str, ...]] = DISTANCES
 
     def __init__(
         self,

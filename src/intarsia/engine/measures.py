@@ -1,0 +1,107 @@
+"""The metric of a task and the further measures that were asked for, counted in one pass over the images. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from intarsia.core.catalogue import find
+from intarsia.core.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from intarsia.core import ClassSet, Segments
+
+__all__ = ["Measures", "asked_for"]
+
+STATE = ("classes", "keys", "counts")
+"""What every metric takes; the rest of its arguments are options."""
+
+
+def asked_for(
+    measures: Iterable[str] | Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The options of each measure, from their names or a mapping, and from arguments such as {"surface.tolerance": 2}.
+
+    Raises OptionError for an argument of none of them.
+
+    >>> asked_for(["boundary", "surface"], {"surface.tolerance": 2})
+    {'boundary': {}, 'surface': {'tolerance': 2}}
+    """
+    given: Mapping[str, Mapping[str, Any]] = measures if isinstance(measures, Mapping) else {name: {} for name in measures}
+    options = {name: dict(chosen) for name, chosen in given.items()}
+    for argument, value in (arguments or {}).items():
+        name, _, option = argument.rpartition(".")
+        if name not in options:
+            known = f"one of {list(options)}" if options else "a measure, with --measures"
+            raise OptionError(
+                f"--measure-args {argument}", expected=f"MEASURE.OPTION=VALUE, of {known}", received=repr(name or argument)
+            )
+        options[name][option] = value
+    return options
+
+
+class Measures:
+    """Metrics of one set of images: under the contract of a metric itself, its scores those of the task with `measures` filled."""
+
+    def __init__(self, classes: ClassSet, task: str = "semantic", asked: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Raises OptionError for an unknown measure or an option it does not take, with the nearest."""
+        self.classes = classes
+        self.task = task
+        wanted = {task: {}, **(asked or {})}
+        self.metrics: dict[str, Any] = {name: _made(name, classes, options) for name, options in wanted.items()}
+
+    @property
+    def confident(self) -> bool:
+        """Whether one of them reads the confidence of the prediction."""
+        return any(metric.confident for metric in self.metrics.values())
+
+    @property
+    def keys(self) -> list[str]:
+        """The key of each update."""
+        keys: list[str] = self.metrics[self.task].keys
+        return keys
+
+    def update(self, truth: Segments, prediction: Segments, key: str = "") -> None:
+        """Count one image in each."""
+        for metric in self.metrics.values():
+            metric.update(truth, prediction, key)
+
+    def merge(self, other: Self) -> None:
+        """Add what another shard has counted."""
+        for name, metric in self.metrics.items():
+            metric.merge(other.metrics[name])
+
+    def compute(self, intervals: int = 1000, seed: int = 0) -> Any:
+        """The scores of the task; those of the further measures are in their `measures`, by name."""
+        scores = {name: metric.compute(intervals, seed) for name, metric in self.metrics.items()}
+        own: Any = scores.pop(self.task)
+        return replace(own, measures=scores) if scores else own
+
+    def by_image(self) -> dict[str, dict[str, float]]:
+        """For each image, by its key, the scores of it alone that are one number: `mean_iou`, and those of the further measures."""
+        columns: dict[str, NDArray[np.float64]] = {}
+        for name, metric in self.metrics.items():
+            images = metric.images()
+            values = metric.scores(metric.sums(np.array(list(images.values()))))
+            columns |= {score: value for score, value in values.items() if np.ndim(value) == 1 and name != self.task}
+            if name == self.task:
+                keys, columns["mean_iou"] = list(images), values["mean_iou"]
+        return {key: {score: float(values[row]) for score, values in columns.items()} for row, key in enumerate(keys)}
+
+
+def _made(name: str, classes: ClassSet, options: Mapping[str, Any]) -> Any:
+    """The metric of that name."""
+    make = find("metrics", name)
+    known = [option for option in signature(make).parameters if option not in STATE]
+    for option in options:
+        if option not in known:
+            raise OptionError(
+                f"measure {name!r}", expected=f"one of its options {known}", received=repr(option), hint=nearest(option, known)
+            )
+    return make(classes, **options)

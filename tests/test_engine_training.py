@@ -17,13 +17,14 @@ from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import CheckpointError, DataError, IntarsiaError
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import read_labels, write_labels
+from intarsia.engine.averaging import averaged
 from intarsia.engine.checkpoint import read_tensors
 from intarsia.engine.demo import write_scenes
 from intarsia.engine.devices import accelerator_for
 from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import set_rate
 from intarsia.engine.options import TrainOptions
-from intarsia.engine.train import accumulated_step, averaged
+from intarsia.engine.train import accumulated_step
 from two_processes import uneven_data
 
 TINY = {

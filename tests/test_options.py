@@ -115,7 +115,7 @@ def test_none_is_the_default_wherever_it_is_allowed():
 def test_toml_of_the_defaults_is_short_and_flat():
     text = to_toml(TrainOptions())
     assert "encoder" not in text.split("[")[0].replace("encoder_lr_factor", "")
-    assert text.endswith("[model_args]\n\n[data_args]\n\n[loss]\ncross_entropy = 1.0\ndice = 1.0\n")
+    assert text.endswith("[model_args]\n\n[data_args]\n\n[loss]\ncross_entropy = 1.0\ndice = 1.0\n\n[loss_args]\n")
     assert "scale = [0.75, 2.0]\n" in text
 
 

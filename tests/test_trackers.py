@@ -187,15 +187,6 @@ def test_time_left_goes_by_this_epoch():
     assert progress.seconds_left() == 0
 
 
-def test_waiting_for_data_is_said_once_in_plain_words():
-    stream = io.StringIO()
-    with Progress(2, 2, stream=stream) as progress:
-        for _ in range(2):
-            run_epoch(progress, wait=1.0)
-            progress.end_epoch({"epoch": 1})
-    assert stream.getvalue().count("waits for data 50% of the time: more --workers") == 1
-
-
 def test_a_terminal_gets_a_live_bar_and_the_same_line():
     stream = Screen()
     with Progress(1, 2, stream=stream) as progress:

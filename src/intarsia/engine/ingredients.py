@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,20 +13,24 @@ import torch
 from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.licences import Licences
-from intarsia.engine.class_weights import class_weights, pixel_counts
+from intarsia.engine.class_weights import class_weights, pixel_counts, rare_chances
+from intarsia.engine.compiling import Compiled
 from intarsia.engine.devices import autocast, precision_for
+from intarsia.engine.fine_tuning import carry_over, source_of
 from intarsia.engine.loader import TrainingOrder, batches
 from intarsia.engine.optimisers import make_optimiser
 from intarsia.engine.pictures import Examples, pipeline
 from intarsia.engine.recipe import Recipe, build_network, encoder_of
+from intarsia.engine.stages import learn
 from intarsia.losses.weighted_sum import WeightedSum
 from intarsia.models.encoders.licence import encoder_licence
 from intarsia.models.encoders.timm_encoder import encoder_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from accelerate import Accelerator
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from intarsia.core import Batch, Sample
@@ -38,7 +43,7 @@ __all__ = ["Ingredients"]
 class Ingredients:
     """What a training needs, made from data and options alone: also what the learning-rate finder probes.
 
-    A resumed run brings the `recipe` it was started with, and needs no `fresh` encoder weights.
+    A resumed run brings the `recipe` it was started with, and needs no `fresh` weights from elsewhere.
     """
 
     def __init__(
@@ -47,20 +52,58 @@ class Ingredients:
         self.options = options
         self.accelerator = accelerator
         self.train_data = data.split(options.split).fraction(options.fraction, options.seed)
-        self.recipe = recipe or recipe_for(self.train_data[0], data, options)
+        source = source_of(options) if fresh else None
+        first = self.train_data[0]
+        self.recipe = recipe or (source.recipe_for(first, data, options) if source else recipe_for(first, data, options))
         self.precision = precision_for(options.precision, accelerator.device)
         torch.manual_seed(options.seed)
         given = {"weights": options.weights} if fresh and options.weights != "none" else {}
         network = build_network(self.recipe, **given)
+        self.tell: Callable[[str], object] = print
+        self.notes: list[str] = []  # what to tell before the first epoch
+        if source:
+            carry_over(source.network, source.recipe.classes, network, self.recipe.classes)
+            self.notes.append(source.told(self.recipe.classes))
+        learn(network, options, 0)
         self.bare: nn.Module = network.to(memory_format=torch.channels_last if options.channels_last else torch.contiguous_format)
         self.network, self.optimiser = accelerator.prepare(self.bare, make_optimiser(self.bare, options))
+        self.forward = self._forward()
         weights = None
         if options.class_weights != "none":
-            weights = class_weights(options.class_weights, *pixel_counts(self.train_data, data.classes.channels))
+            weights = class_weights(options.class_weights, *self.pixel_counts, beta=options.effective_beta)
         self.loss = WeightedSum(
-            options.loss, class_weights=None if weights is None else weights.tolist(), groups=data.classes.group_indices
+            options.loss,
+            class_weights=None if weights is None else weights.tolist(),
+            options=options.loss_args,
+            aux_weight=options.aux_weight,
+            groups=data.classes.group_indices,
         )
         torch.manual_seed(options.seed + accelerator.process_index)  # from here on only dropout draws
+
+    @cached_property
+    def pixel_counts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(C,) the pixels of each channel in the training images, and (C,) those of the images it occurs in."""
+        return pixel_counts(self.train_data, self.recipe.classes.channels)
+
+    def class_shares(self) -> dict[str, float]:
+        """The share of each class in the labelled pixels of the training images."""
+        counts = self.pixel_counts[0]
+        return dict(zip(self.recipe.classes.names, (counts / max(counts.sum(), 1)).tolist(), strict=False))
+
+    def begin(self, epoch: int) -> None:
+        """Freezes and unfreezes as the epoch asks; over several processes gradients are then exchanged anew."""
+        changed = learn(self.bare, self.options, epoch)
+        if changed and self.accelerator.num_processes > 1:
+            self.accelerator._models.clear()
+            self.network = self.accelerator.prepare_model(self.bare)
+            self.forward = self._forward()
+
+    def _forward(self) -> Callable[..., Any]:
+        """The network, compiled where asked."""
+        return Compiled(self.network, self._say) if self.options.compile else self.network
+
+    def _say(self, text: str) -> None:
+        self.tell(text)
 
     def order(self, epochs: range, first_step: int = 0) -> TrainingOrder:
         """The batches of this process."""
@@ -73,7 +116,8 @@ class Ingredients:
     def batches(self, order: TrainingOrder, *, half: bool = False) -> Iterator[Batch]:
         """Batches on the device, augmented as the options say, at full or half size."""
         classes, options = self.recipe.classes, self.options
-        transform = pipeline(self.recipe.size, options, shrink=2 if half else 1)
+        chances = rare_chances(self.pixel_counts[0], len(classes)) if options.rare_crops else None
+        transform = pipeline(self.recipe.size, options, shrink=2 if half else 1, chances=chances)
         examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.trained, options.seed)
         cuda = self.accelerator.device.type == "cuda"
         for batch in batches(examples, order, workers=self.workers, pin_memory=cuda):
@@ -88,7 +132,7 @@ class Ingredients:
     def loss_of(self, batch: Batch) -> Tensor:
         """The summed loss of one batch, in mixed precision where asked."""
         with autocast(self.accelerator.device, self.precision):
-            output = self.network(batch.images, batch.valid, stats=batch.stats)
+            output = self.forward(batch.images, batch.valid, stats=batch.stats)
         assert batch.targets is not None  # the data was checked: every training image has its truth
         losses: dict[str, Tensor] = self.loss(output, batch.targets)
         return torch.stack(list(losses.values())).sum()

@@ -67,14 +67,14 @@ def range_test(
     steps: int = 100,
 ) -> RangeTest:
     """Calls `take_step`, which trains once and returns its loss, at rates from `lowest` to `highest` in equal ratios, until the
-    smoothed loss is four times its least. Network, optimiser and random state are left as they were, also after an error.
+    smoothed loss is four times its least. Weights, optimiser and random state are left as they were, also after an error; the
+    network must be in the mode in which it trains.
     """
-    before = deepcopy(network.state_dict()), deepcopy(optimiser.state_dict()), network.training
+    before = deepcopy(network.state_dict()), deepcopy(optimiser.state_dict())
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
     try:
-        network.train()
         with torch.random.fork_rng():  # the random states of the CPU and of every GPU
             for step, rate in enumerate(np.geomspace(lowest, highest, steps)):
                 set_rate(optimiser, float(rate))
@@ -87,7 +87,6 @@ def range_test(
     finally:
         network.load_state_dict(before[0])
         optimiser.load_state_dict(before[1])
-        network.train(before[2])
     if len(rates) < 5:
         raise TrainingDiverged(
             "lr-find", expected="at least 5 steps before the loss explodes", received=len(rates), hint="Lower --lowest."

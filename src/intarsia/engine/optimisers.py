@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from intarsia.core.errors import OptionError
+from intarsia.engine.schedules import SCHEDULES, momentum_of_one_cycle
+from intarsia.engine.stages import rate_factors
 
 if TYPE_CHECKING:
     from torch import nn
 
     from intarsia.engine.options import TrainOptions
 
-__all__ = ["make_optimiser", "parameter_groups", "set_rate"]
+__all__ = ["make_optimiser", "parameter_groups", "set_rate", "set_schedule"]
 
 
 def parameter_groups(network: nn.Module, options: TrainOptions) -> list[dict[str, Any]]:
-    """Encoder and rest, each with and without weight decay; vectors (biases, norms) do not decay. Every group carries the
-    `factor` of its learning rate; an encoder at factor 0 is frozen and left out.
+    """Parameters by the `factor` of their learning rate (`rate_factors`), each with and without weight decay; vectors (biases,
+    norms) do not decay. What learns at factor 0 is left out; what is frozen for some epochs is there from the start.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    factors = rate_factors(network, options)
     for name, parameter in network.named_parameters():
-        factor = options.encoder_lr_factor if name.startswith("encoder.") else 1.0
-        parameter.requires_grad_(factor > 0)
-        if factor > 0:
+        if factors[name] > 0:
             decay = options.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((factor, decay), []).append(parameter)
+            groups.setdefault((factors[name], decay), []).append(parameter)
     if not groups:
         raise OptionError("--encoder-lr-factor", expected="parameters to train", received="none", hint="Use a value above 0.")
     return [
@@ -42,6 +43,14 @@ def make_optimiser(network: nn.Module, options: TrainOptions) -> torch.optim.Opt
         return torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.momentum > 0)
     make = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
     return make(groups, betas=(options.momentum, 0.999))
+
+
+def set_schedule(optimiser: torch.optim.Optimizer, options: TrainOptions, done: float) -> float:
+    """Sets the learning rate, and with one-cycle the momentum, after the share `done` of the training; returns the rate."""
+    rate = options.lr * SCHEDULES[options.schedule](done, options.warmup)
+    turning = options.schedule == "one_cycle" and options.momentum
+    set_rate(optimiser, rate, momentum_of_one_cycle(done, options.warmup) if turning else None)
+    return rate
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float, momentum: float | None = None) -> None:

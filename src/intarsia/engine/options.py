@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from intarsia.core.errors import OptionError
+from intarsia.core.errors import OptionError, nearest
 from intarsia.engine.settings import Within, checked, flag, from_toml, to_toml
 
-__all__ = ["LrFindOptions", "TrainOptions", "from_toml", "to_toml"]
+__all__ = ["FineTuneOptions", "LrFindOptions", "TrainOptions", "from_toml", "to_toml"]
 
 Whole = Annotated[int, Within(0)]
 Count = Annotated[int, Within(1)]
@@ -37,6 +37,8 @@ class TrainOptions:
     """A timm encoder such as mobilenetv2_100; left out, the model's own."""
     weights: str = "none"
     """Encoder weights: none, timm (downloaded), or the path of a .safetensors file."""
+    start_from: str | None = None
+    """Go on from a trained network: a run folder, a checkpoint, torchvision:NAME or hf:org/name; it brings model and encoder."""
     mean: tuple[float, ...] | None = None
     """Mean per channel after scaling to 0..1; left out, the encoder's own."""
     std: tuple[float, ...] | None = None
@@ -69,12 +71,16 @@ class TrainOptions:
     """Largest random rotation either way, in degrees."""
     colour: Share = 0.2
     """Strength of random brightness, contrast and saturation."""
+    rare_crops: Share = 0.0
+    """Probability that a crop is laid around a pixel of a class, drawn by the inverse of its pixels, so that rare ones are seen."""
     workers: Whole | None = None
     """Processes that load data; left out, as many as help; 0 loads in the main process."""
 
     # -- recipe ----------------------------------------------------------------------------------------------------------------
     epochs: Count = 20
     """Passes over the training images."""
+    minutes: Annotated[float, Within(0, above=True)] | None = None
+    """Stop after so many minutes of training steps, if epochs have not ended before; the schedule then goes by the time."""
     half_size_epochs: Whole = 0
     """How many of the epochs, from the first on, run at half height and width."""
     batch_size: Count = 8
@@ -85,6 +91,12 @@ class TrainOptions:
     """Peak learning rate; `intarsia lr-find` suggests one."""
     encoder_lr_factor: Amount = 1.0
     """The encoder learns at this many times the rate; 0 freezes it."""
+    layer_decay: Annotated[float, Within(0, 1, above=True)] = 1.0
+    """Each stage of the encoder learns at this many times the rate of the stage after it."""
+    freeze_epochs: Whole | None = None
+    """The encoder learns nothing in the first so many epochs; left out, 0, or a fifth of the epochs in fine-tune."""
+    freeze_norm: bool = False
+    """Keep the batch norms of the encoder as they came: statistics, scale and shift."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     """How gradients become steps."""
     weight_decay: Amount = 1e-2
@@ -97,8 +109,14 @@ class TrainOptions:
     """The share of all steps in which the learning rate rises to its peak."""
     loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0, "dice": 1.0})
     """Losses and their weights, as name=weight."""
-    class_weights: Literal["none", "inverse", "median_frequency", "sqrt_median_frequency"] = "none"
-    """How rare classes gain weight in the cross-entropy, from the pixel counts of the training split."""
+    loss_args: dict[str, Any] = field(default_factory=dict)
+    """Options of the losses, as loss.option=value, such as focal.gamma=2."""
+    aux_weight: Amount = 0.4
+    """What the loss of each auxiliary output counts beside the main one, for networks that have some."""
+    class_weights: Literal["none", "inverse", "median_frequency", "sqrt_median_frequency", "effective_number"] = "none"
+    """How rare classes gain weight in the losses that take them, from the pixel counts of the training split."""
+    effective_beta: Annotated[float, Within(0, 1, below=True)] = 0.999999
+    """The beta of effective_number: classes of fewer than about 1 / (1 - beta) pixels gain weight."""
     clip_norm: Amount = 0.0
     """Largest norm of the gradient; 0 clips nothing."""
     ema: Annotated[float, Within(0, 1, below=True)] = 0.0
@@ -119,6 +137,8 @@ class TrainOptions:
     """Number format of the computation; auto takes bf16 where the hardware multiplies in it, else fp32 (fp16 on older GPUs)."""
     channels_last: bool = True
     """Keep the channels of a pixel side by side in memory; the same result, mostly faster."""
+    compile: bool = False
+    """Train through torch.compile: a minute or so before the first step, then mostly faster."""
     seed: Whole = 0
     """Fixes weights, order and augmentation."""
     name: str | None = None
@@ -135,6 +155,15 @@ class TrainOptions:
             raise OptionError("--scale", expected="smallest before largest", received=self.scale)
         if self.half_size_epochs > self.epochs:
             raise OptionError("--half-size-epochs", expected=f"at most --epochs {self.epochs}", received=self.half_size_epochs)
+        if (self.freeze_epochs or 0) > self.epochs:
+            raise OptionError("--freeze-epochs", expected=f"at most --epochs {self.epochs}", received=self.freeze_epochs)
+        if self.rare_crops and not self.augment:
+            raise OptionError("--rare-crops", expected="--augment, which makes the crops", received="--no-augment")
+        if self.start_from is not None and (self.model_args or self.encoder is not None):
+            what = "--encoder" if self.encoder is not None else "--model-args"
+            raise OptionError(
+                what, expected=f"none, because {self.start_from} brings its own", received=self.encoder or self.model_args
+            )
         if self.weights != "none" and self.encoder is None:
             raise OptionError("--weights", expected="an --encoder that takes them", received=repr(self.weights))
         if len(self.mean or ()) != len(self.std or ()):
@@ -143,6 +172,7 @@ class TrainOptions:
             raise OptionError("--std", expected="values above 0", received=self.std)
         if not self.loss or sum(self.loss.values()) <= 0 or min(self.loss.values()) < 0:
             raise OptionError("--loss", expected="at least one name=weight above 0, none below", received=self.loss)
+        object.__setattr__(self, "loss_args", _by_loss(self.loss_args, self.loss))
 
 
 @dataclass(frozen=True)
@@ -160,3 +190,45 @@ class LrFindOptions(TrainOptions):
         super().__post_init__()
         if self.lowest >= self.highest:
             raise OptionError("--lowest", expected=f"below --highest {self.highest}", received=self.lowest)
+
+
+@dataclass(frozen=True)
+class FineTuneOptions(TrainOptions):
+    """What `intarsia fine-tune` can be told: a training whose defaults suit a network that has learnt much already."""
+
+    lr: Annotated[float, Within(0, above=True)] = 5e-4
+    """Peak learning rate; that of a training from the start is twice as high."""
+    layer_decay: Annotated[float, Within(0, 1, above=True)] = 0.8
+    """Each stage of the encoder learns at this many times the rate of the stage after it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze_epochs is None:
+            object.__setattr__(self, "freeze_epochs", self.epochs // 5)
+
+    def of(self, source: str) -> TrainOptions:
+        """The training that goes on from `source`; OptionError where `start_from` names another."""
+        if self.start_from not in (None, source):
+            raise OptionError("--start-from", expected=f"the source {source}", received=self.start_from, hint="Leave it out.")
+        return TrainOptions(**{**vars(self), "start_from": source})
+
+
+def _by_loss(given: dict[str, Any], losses: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """{"focal.gamma": 2} or {"focal": {"gamma": 2}} as the latter; OptionError for a loss that is not trained with.
+
+    >>> _by_loss({"focal.gamma": 2}, {"focal": 1.0})
+    {'focal': {'gamma': 2}}
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for key, value in given.items():
+        name, dot, option = key.rpartition(".")
+        if isinstance(value, dict):
+            tables.setdefault(key, {}).update(value)
+        elif dot:
+            tables.setdefault(name, {})[option] = value
+        else:
+            raise OptionError("--loss-args", expected="loss.option=value, such as focal.gamma=2", received=f"{key}={value}")
+    for name in tables:
+        if name not in losses:
+            raise OptionError(f"--loss-args {name}", expected="a loss that --loss names", hint=nearest(name, losses))
+    return tables

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from intarsia.core import ClassSet, Pixels, Sample
+from intarsia.engine.class_weights import pixel_counts, rare_chances
 from intarsia.ops.trained import trained_segments
 from intarsia.transforms import evaluation, training
 
@@ -35,12 +36,26 @@ def random_state(seed: int, epoch: int, key: str, turn: int = 0) -> np.random.Ge
     return np.random.default_rng([seed, epoch, turn, digest])
 
 
-def pipeline(size: tuple[int, ...], options: TrainOptions, *, shrink: int = 1) -> Transform:
-    """The augmentation that the options name: pictures of `size` at scale 1, cut to `options.crop`; extents over `shrink`."""
+def pipeline(
+    size: tuple[int, ...], options: TrainOptions, *, shrink: int = 1, chances: tuple[float, ...] | None = None
+) -> Transform:
+    """The augmentation that the options name: pictures of `size` at scale 1, cut to `options.crop`; extents over `shrink`.
+
+    `chances` are those of the classes to have a crop laid around them, for `options.rare_crops`.
+    """
     whole, piece = (tuple(max(1, extent // shrink) for extent in extents) for extents in (size, options.crop or size))
     if not options.augment:
         return evaluation(whole)
-    return training(piece, base=whole, scale=options.scale, flip=options.flip, colour=options.colour, rotation=options.rotation)
+    return training(
+        piece,
+        base=whole,
+        scale=options.scale,
+        flip=options.flip,
+        rotation=options.rotation,
+        colour=options.colour,
+        rare=options.rare_crops,
+        chances=chances,
+    )
 
 
 @dataclass
@@ -73,5 +88,7 @@ def augmented(data: Dataset, options: TrainOptions, count: int) -> list[Sample]:
     """The first samples as epoch 0 of a training would see them."""
     size = options.size or data[0].image.shape[:-1]
     pixels = Pixels(kind="fixed" if data[0].image.dtype == np.uint8 else "per_image")
-    examples = Examples(data, data.classes, pixels, pipeline(size, options), options.trained, options.seed)
+    counts = pixel_counts(data, data.classes.channels)[0] if options.rare_crops else None
+    chances = None if counts is None else rare_chances(counts, len(data.classes))
+    examples = Examples(data, data.classes, pixels, pipeline(size, options, chances=chances), options.trained, options.seed)
     return [examples[0, index, 0] for index in range(min(count, len(data)))]

@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress"]
 
-WAIT_SHARE = 0.2
-"""Above this share of waiting for data, a line says what to do about it."""
-
 
 class Progress:
     """Shows epochs and their steps on `stream`; `quiet` (every process but the first) shows nothing.
+
+    `seconds` is the time that the steps may take at most, if they are bounded.
 
     >>> with Progress(1, 2, stream=sys.stdout) as progress:
     ...     progress.start_epoch(0)
@@ -27,10 +26,12 @@ class Progress:
     epoch 1/1  loss 0.8  8.0 images/s  data wait 10 %  took 0:00:02
     """
 
-    def __init__(self, epochs: int, steps: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, epochs: int, steps: int, *, seconds: float | None = None, quiet: bool = False, stream: TextIO | None = None
+    ) -> None:
         self.epochs, self.steps, self.quiet = epochs, steps, quiet
         self.stream = stream or sys.stdout
-        self.hinted = False
+        self.seconds = seconds
         self.live: Any = None
         self.start_epoch(0)
 
@@ -56,31 +57,35 @@ class Progress:
         """One step is done: it took `busy` seconds, `wait` of them waiting for its `images` images."""
         self.done, self.counted = self.done + 1, self.counted + 1
         self.images, self.wait, self.busy = self.images + images, self.wait + wait, self.busy + busy
+        if self.seconds is not None:
+            self.seconds = max(self.seconds - busy, 0.0)
         if self.live:
             text = f"loss {loss:.4g}  lr {lr:.2g}  {self.pace()}  {_clock(self.seconds_left())}"
             self.live.update(self.task, completed=self.done, text=text)
 
     def end_epoch(self, row: Mapping[str, float], table: str | None = None) -> None:
         """One line from the numbers of the epoch, then the table of its evaluation."""
-        numbers = [f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "seconds")]
-        self._say("  ".join([f"epoch {self.epoch + 1}/{self.epochs}", *numbers, self.pace(), f"took {_clock(self.busy)}"]))
+        numbers = [f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "wait", "seconds")]
+        self.say("  ".join([f"epoch {self.epoch + 1}/{self.epochs}", *numbers, self.pace(), f"took {_clock(self.busy)}"]))
         if table:
-            self._say(table)
-        if self.busy and self.wait / self.busy > WAIT_SHARE and not self.hinted:
-            self.hinted = True
-            share = f"{self.wait / self.busy:.0%}"
-            self._say(f"Training waits for data {share} of the time: more --workers (or a smaller --size) would make it faster.")
+            self.say(table)
+
+    @property
+    def wait_share(self) -> float:
+        """The share of the epoch's time so far that went into waiting for data."""
+        return self.wait / max(self.busy, 1e-9)
 
     def pace(self) -> str:
         """Images per second and the share of waiting, over the epoch so far."""
-        busy = max(self.busy, 1e-9)
-        return f"{self.images / busy:.1f} images/s  data wait {100 * self.wait / busy:.0f} %"
+        return f"{self.images / max(self.busy, 1e-9):.1f} images/s  data wait {100 * self.wait_share:.0f} %"
 
     def seconds_left(self) -> float:
-        """To the end of the last epoch, at the mean speed of this epoch's steps."""
-        return self.busy / max(self.counted, 1) * ((self.epochs - self.epoch) * self.steps - self.done)
+        """To the end of the last epoch, at the mean speed of this epoch's steps, or to the end of the time if that is sooner."""
+        left = self.busy / max(self.counted, 1) * ((self.epochs - self.epoch) * self.steps - self.done)
+        return left if self.seconds is None else min(left, self.seconds)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line of text, above the bar where there is one."""
         if self.live:
             self.live.console.print(text, markup=False, soft_wrap=True)  # numbers in colour, above the bar
         elif not self.quiet:

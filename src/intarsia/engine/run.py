@@ -138,6 +138,9 @@ def free_folder(folder: Path) -> Path:
 
 def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
     """A fresh folder: `options.out`, which must not hold a run yet, or the first free of runs/NAME, runs/NAME2 ..."""
+    if options.start_from is not None:
+        named = Path(options.start_from)
+        options = replace(options, model=recipe.model, start_from=str(named.resolve()) if named.exists() else options.start_from)
     if options.out is not None:
         folder = Path(options.out)
         if (folder / "run.json").exists():

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from intarsia.engine.options import TrainOptions
+
 __all__ = ["Progress", "load_state", "save_state"]
 
 
@@ -37,6 +39,17 @@ class Progress:
     """How many trained together; another number would be another training."""
     seconds: float = 0.0
     """Time spent, over all resumes."""
+    trained: float = 0.0
+    """Of it that of the training steps, without evaluations and checkpoints."""
+    unpredicted: list[list[str]] = field(default_factory=list)
+    """For each evaluation, the classes that no answer held though the truth did."""
+    told: dict[str, str] = field(default_factory=dict)
+    """What the watch has told, by kind."""
+
+    def done(self, options: TrainOptions, steps: int) -> float:
+        """The share of the training done, 0..1: by steps, or by their time where `minutes` are given and that is more."""
+        by_steps = (self.epoch * steps + self.step) / (options.epochs * steps)
+        return by_steps if options.minutes is None else min(max(by_steps, self.trained / (60 * options.minutes)), 1.0)
 
 
 def save_state(

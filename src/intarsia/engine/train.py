@@ -7,18 +7,20 @@ from dataclasses import replace
 from itertools import islice
 from math import isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from accelerate.utils import broadcast
 
 from intarsia.core.errors import CheckpointError, TrainingDiverged
 from intarsia.core.files import write_json
+from intarsia.engine.averaging import averaged
 from intarsia.engine.checkpoint import write_tensors
 from intarsia.engine.evaluate import evaluate_network
-from intarsia.engine.optimisers import set_rate
+from intarsia.engine.optimisers import set_schedule
 from intarsia.engine.progress import Progress as ProgressBar
-from intarsia.engine.schedules import SCHEDULES, momentum_of_one_cycle
 from intarsia.engine.state import Progress, load_state, save_state
+from intarsia.engine.watch import never_predicted, news, unpredicted, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,33 +62,19 @@ def accumulated_step(parts: Ingredients, micro: list[Batch]) -> Tensor:
     return mean
 
 
-def averaged(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
-    """The exponential moving average of the weights and buffers; the decay grows from 0.1 so that the first steps count less."""
-    if not decay:
-        return None
-
-    def average(means: Any, news: Any, count: Any) -> None:
-        kept = min(decay, (1 + float(count)) / (10 + float(count)))
-        if torch.is_floating_point(means[0]):
-            torch._foreach_lerp_(means, news, 1 - kept)
-        else:
-            torch._foreach_copy_(means, news)
-
-    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
-
 def train(
     data: Dataset,
     parts: Ingredients,
     run: Run,
     *,
     callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    warn: Callable[[str], None] | None = None,
     quiet: bool = False,
 ) -> Run:
     """Trains into `run`, from its state where it has one, and returns it.
 
-    The loop: learning rate, micro-batches, loss, step; after an epoch evaluation, best and last weights, state, callbacks.
-    Raises TrainingDiverged where the loss is no number.
+    The loop: learning rate, micro-batches, loss, step; after an epoch evaluation, best and last weights, the watch, state,
+    callbacks. `warn` is called with what the watch finds. Raises TrainingDiverged where the loss is no number.
     """
     accelerator, options = parts.accelerator, parts.options
     main = accelerator.is_main_process
@@ -111,35 +99,43 @@ def train(
             save_state(run.state, modules, parts.optimiser, progress, accelerator.scaler)
         return perf_counter()
 
-    with ProgressBar(options.epochs, steps, quiet=quiet or not main) as bar:
-        for epoch, stream in epochs(parts, progress):
+    left = None if options.minutes is None else 60 * options.minutes - progress.trained
+    with ProgressBar(options.epochs, steps, seconds=left, quiet=quiet or not main) as bar:
+        parts.tell = bar.say
+        for note in parts.notes:
+            bar.say(note)
+        for epoch, stream in epochs(parts, progress, steps):
             bar.start_epoch(epoch, progress.step)
-            parts.network.train()
-            while progress.step < steps:
-                rate = set_schedule(parts.optimiser, options, (epoch * steps + progress.step) / (options.epochs * steps))
+            parts.begin(epoch)
+            while progress.step < steps and (done := progress.done(options, steps)) < 1:
+                rate = set_schedule(parts.optimiser, options, done)
                 clock = perf_counter()
                 micro = list(islice(stream, options.accumulate))
                 waited = perf_counter() - clock
                 loss = float(accumulated_step(parts, micro))
                 if not isfinite(loss):
-                    raise diverged(epoch, progress.step, loss)
+                    raise diverged(progress, loss)
                 if ema:
                     ema.update_parameters(parts.bare)
                 progress.step += 1
                 progress.loss_sum += loss
+                busy = perf_counter() - clock
+                progress.trained += agreed(accelerator, busy) if options.minutes else busy
                 images = sum(map(len, micro)) * accelerator.num_processes
-                bar.step(loss=loss, lr=rate, wait=waited, busy=perf_counter() - clock, images=images)
-                if progress.step < steps and state_is_due(options, progress.step, perf_counter() - saved):
+                bar.step(loss=loss, lr=rate, wait=waited, busy=busy, images=images)
+                done = progress.done(options, steps)
+                if progress.step < steps and done < 1 and state_is_due(options, progress.step, perf_counter() - saved):
                     saved = save()
 
-            row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / steps, "lr": rate}
+            row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / progress.step, "lr": rate}
             table = None
-            if (epoch + 1) % options.evaluate_every == 0 or epoch + 1 == options.epochs:
+            if (epoch + 1) % options.evaluate_every == 0 or done == 1:
                 scores = evaluate_network(
                     kept, val_data, parts.recipe, precision=parts.precision, batch_size=options.batch_size, workers=parts.workers
                 ).compute()
                 table = str(scores)
                 row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
+                progress.unpredicted.append(unpredicted(scores))
                 progress.stale += 1
                 if not scores.mean_iou <= progress.best:  # so said, the first is kept even where the score is undefined
                     progress.best, progress.stale = scores.mean_iou, 0
@@ -148,11 +144,16 @@ def train(
                         write_json(
                             run.folder / "metrics.json", {"split": options.val_split, "epoch": epoch + 1, **scores.to_dict()}
                         )
-            row["seconds"] = perf_counter() - started
+            row |= {"wait": bar.wait_share, "seconds": perf_counter() - started}
             progress.rows.append(row)
             progress.epoch, progress.step, progress.loss_sum = epoch + 1, 0, 0.0
             bar.end_epoch(row, table)
             if main:
+                found = watch(progress.rows) | never_predicted(progress.unpredicted, done, parts.class_shares)
+                for text in news(found, progress.told, epoch + 1, run.folder):
+                    bar.say(f"watch: {text}")
+                    if warn:
+                        warn(text)
                 keep(kept, parts.recipe, run.last, epoch, row.get("val_mean_iou"))
             saved = save()
             tell(callbacks, row)
@@ -170,8 +171,17 @@ def same_processes(run: Run, progress: Progress, accelerator: Accelerator) -> No
         torch.manual_seed(hash((progress.epoch, progress.step, accelerator.process_index)))
 
 
-def epochs(parts: Ingredients, progress: Progress) -> Iterator[tuple[int, Iterator[Batch]]]:
-    """What is left of the training: each epoch with the stream of its batches, half-size epochs first, until an early stop."""
+def agreed(accelerator: Accelerator, seconds: float) -> float:
+    """The seconds of the first process, for all to stop at the same step."""
+    if accelerator.num_processes == 1:
+        return seconds
+    told: Tensor = broadcast(torch.tensor(seconds, dtype=torch.float64).to(accelerator.device))
+    return float(told)
+
+
+def epochs(parts: Ingredients, progress: Progress, steps: int) -> Iterator[tuple[int, Iterator[Batch]]]:
+    """What is left of the training: each epoch with the stream of its batches, half-size ones first, until an early stop or the end
+    of the time."""
     options = parts.options
     for phase, half in (
         (range(options.half_size_epochs), True),
@@ -180,20 +190,9 @@ def epochs(parts: Ingredients, progress: Progress) -> Iterator[tuple[int, Iterat
         todo = range(max(phase.start, progress.epoch), phase.stop)
         stream = parts.batches(parts.order(todo, progress.step), half=half)
         for epoch in todo:
-            if options.early_stop and progress.stale >= options.early_stop:
+            if (options.early_stop and progress.stale >= options.early_stop) or progress.done(options, steps) == 1:
                 return
             yield epoch, stream
-
-
-def set_schedule(optimiser: torch.optim.Optimizer, options: TrainOptions, done: float) -> float:
-    """Sets the learning rate, and with one-cycle the momentum, after the share `done` of all steps; returns the rate."""
-    rate = options.lr * SCHEDULES[options.schedule](done, options.warmup)
-    set_rate(
-        optimiser,
-        rate,
-        momentum_of_one_cycle(done, options.warmup) if options.schedule == "one_cycle" and options.momentum else None,
-    )
-    return rate
 
 
 def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
@@ -202,13 +201,14 @@ def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
     return by_steps or 0 < options.checkpoint_minutes * 60 < seconds
 
 
-def diverged(epoch: int, step: int, loss: float) -> TrainingDiverged:
-    """The error of a loss that is no number, with what to try."""
+def diverged(progress: Progress, loss: float) -> TrainingDiverged:
+    """The error of a loss that is no number, with what to try and what is left."""
+    kept = f" Epoch {progress.epoch} was the last good one: weights/last.safetensors." if progress.epoch else ""
     return TrainingDiverged(
-        f"epoch {epoch + 1}, step {step + 1}",
+        f"epoch {progress.epoch + 1}, step {progress.step + 1}",
         expected="a finite loss",
         received=loss,
-        hint="Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.",
+        hint=f"Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.{kept}",
     )
 
 

@@ -26,20 +26,21 @@ if TYPE_CHECKING:
     from intarsia.engine.options import LrFindOptions, TrainOptions
 
     Callbacks = Sequence[Callable[[Mapping[str, float]], None]]
+    Warn = Callable[[str], None] | None
 
 __all__ = ["find_rate", "go_on", "start"]
 
 
-def start(data: Dataset, options: TrainOptions, *, callbacks: Callbacks = (), quiet: bool = False) -> Run:
+def start(data: Dataset, options: TrainOptions, *, callbacks: Callbacks = (), warn: Warn = None, quiet: bool = False) -> Run:
     """Makes a run folder and trains into it. Whatever the options ask for in vain is told before the folder is made."""
     parts = Ingredients(data, options, accelerator_for(options))
     trackers(Path(), options)  # tells what is not installed; nothing is opened before the first row
     folder = [str(new_run(data, options, parts.recipe).folder) if parts.accelerator.is_main_process else ""]
     broadcast_object_list(folder)  # one folder for all processes
-    return _trained(data, parts, Run(Path(folder[0])), callbacks, quiet)
+    return _trained(data, parts, Run(Path(folder[0])), callbacks, warn, quiet)
 
 
-def go_on(run: Run, *, callbacks: Callbacks = (), quiet: bool = False) -> Run:
+def go_on(run: Run, *, callbacks: Callbacks = (), warn: Warn = None, quiet: bool = False) -> Run:
     """Goes on with a run that was killed; one that is done is returned as it is. The encoder's own weights are needed no more."""
     if run.done:
         return run
@@ -47,17 +48,17 @@ def go_on(run: Run, *, callbacks: Callbacks = (), quiet: bool = False) -> Run:
     for draft in run.folder.rglob(".*.safetensors"):  # what a kill has left half-written
         draft.unlink(missing_ok=True)
     parts = Ingredients(data, options, accelerator_for(options), recipe=run.recipe, fresh=not run.state.exists())
-    return _trained(data, parts, run, callbacks, quiet)
+    return _trained(data, parts, run, callbacks, warn, quiet)
 
 
-def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, quiet: bool) -> Run:
+def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, warn: Warn, quiet: bool) -> Run:
     """The loop; before it the picture of a training batch, after it the curves and the val split under the best weights."""
     options, main = parts.options, parts.accelerator.is_main_process
     rows: list[Mapping[str, float]] = []
     if main:
         draw_batch(parts.train_data, options, run.folder / "train_batch.png")
         callbacks = [*trackers(run.folder, options), rows.append, *callbacks]
-    train(data, parts, run, callbacks=callbacks, quiet=quiet)
+    train(data, parts, run, callbacks=callbacks, warn=warn, quiet=quiet)
     if main:
         save(curves(rows), run.folder / "curves.png")
         best = Model.from_pretrained(run.best, device=str(parts.accelerator.device), precision=parts.precision)

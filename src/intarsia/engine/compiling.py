@@ -1,0 +1,49 @@
+"""torch.compile with its cost told, and a way on where there is no compiler."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._dynamo.exc import TorchDynamoException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+__all__ = ["Compiled"]
+
+BACKEND = "inductor"
+
+
+class Compiled:
+    """A network's forward pass through torch.compile; the network itself, its keys and its weights stay as they are.
+
+    The first call, which compiles, `tell`s how long it took. Where it cannot, for want of a C++ compiler or of Triton, it tells why
+    and the network runs as written.
+    """
+
+    def __init__(self, network: nn.Module, tell: Callable[[str], None]) -> None:
+        self.network = network
+        self.tell = tell
+        self.forward: Callable[..., Any] = torch.compile(network, backend=BACKEND)
+        self.tried = False
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """What the network says."""
+        if self.tried:
+            return self.forward(*args, **options)
+        self.tried = True
+        clock = perf_counter()
+        try:
+            output = self.forward(*args, **options)
+        except (TorchDynamoException, RuntimeError) as error:
+            self.forward = self.network
+            output = self.forward(*args, **options)  # an error of the network itself comes again
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.tell(f"--compile: torch.compile cannot compile here ({reason}), so the network runs as written")
+        else:
+            self.tell(f"--compile: {perf_counter() - clock:.1f} s to compile, once in each process and size of picture")
+        return output

@@ -1,0 +1,129 @@
+"""The watch on a training: what goes wrong, told from the rows of its epochs in plain words, with what to try. Loads no torch.
+
+Each rule would rather miss a fault than tell one that is none: it wants the fault in several epochs, and by a margin.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    Rows = Sequence[Mapping[str, float]]
+
+__all__ = ["never_predicted", "news", "unpredicted", "watch"]
+
+WAIT = 0.3
+"""The share of waiting for data, in two epochs running, from which on it is told."""
+LATER = 0.5
+"""The share of the training before which a class may go unpredicted without a word."""
+
+
+def watch(rows: Rows) -> dict[str, str]:
+    """What is wrong after these epochs, by kind: `data`, `overfitting`, `rate too high`, `nothing learnt`; mostly nothing.
+
+    A row holds `epoch`, `loss`, `lr`, `wait` (the share of the time spent waiting for data) and, where it was evaluated,
+    `val_mean_iou`; what is missing is not judged.
+
+    >>> watch([{"epoch": 1, "loss": 1.0, "wait": 0.5}, {"epoch": 2, "loss": 0.8, "wait": 0.4}])
+    {'data': 'Training waits for data 40% of the time: more --workers (or a smaller --size) would make it faster.'}
+    """
+    rules = {"data": _waiting, "overfitting": _overfitting, "rate too high": _rising, "nothing learnt": _flat}
+    found = {kind: rule(rows) for kind, rule in rules.items()}
+    return {kind: text for kind, text in found.items() if text}
+
+
+def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Callable[[], Mapping[str, float]]) -> dict[str, str]:
+    """The classes that the two latest evaluations have not given to a single pixel, though the val split shows them, by kind.
+
+    `history` names such classes for each evaluation (`unpredicted`), `done` is the share of the training done, of which the first
+    half is not judged, and `shares`, asked only where needed, gives those of each class among the training pixels.
+
+    >>> never_predicted([["pole", "car"], ["pole"]], 0.6, lambda: {"pole": 0.004})["never predicted: pole"][:77]
+    "Class 'pole' has not been predicted once, and has 0.4% of the training pixels"
+    """
+    if done < LATER or not history:
+        return {}
+    lasting = [name for name in history[-1] if all(name in names for names in history[-2:])]
+    known = shares() if lasting else {}
+    return {f"never predicted: {name}": _never(name, known.get(name, 0.0)) for name in lasting}
+
+
+def unpredicted(scores: Any) -> list[str]:
+    """The classes that an evaluation's truth holds and no answer."""
+    table = zip(scores.names, scores.share, scores.precision, strict=True)
+    return [name for name, share, precision in table if share > 0 and isnan(precision)]
+
+
+def news(found: Mapping[str, str], told: dict[str, str], epoch: int, folder: Path | None = None) -> list[str]:
+    """What is not in `told` yet, put there with its epoch, and the whole of it in watch.txt of `folder`."""
+    fresh = {kind: text for kind, text in found.items() if kind not in told}
+    told |= {kind: f"epoch {epoch}: {text}" for kind, text in fresh.items()}
+    if fresh and folder is not None:
+        with whole_file(folder / "watch.txt") as draft:
+            draft.write_text("\n".join((*told.values(), "")), encoding="utf-8")
+    return list(fresh.values())
+
+
+def _never(name: str, share: float) -> str:
+    if share == 0:
+        return f"Class {name!r} is in the val split and in no training image: it cannot be learnt. Divide the data anew."
+    return (
+        f"Class {name!r} has not been predicted once, and has {share * 100:.2g}% of the training pixels. Try --class-weights "
+        "sqrt_median_frequency, --rare-crops 0.5, a loss of regions such as dice, or a larger --size."
+    )
+
+
+def _waiting(rows: Rows) -> str:
+    shares = [row.get("wait", 0.0) for row in rows[-2:]]
+    if len(shares) < 2 or min(shares) <= WAIT:
+        return ""
+    return f"Training waits for data {shares[-1]:.0%} of the time: more --workers (or a smaller --size) would make it faster."
+
+
+def _overfitting(rows: Rows) -> str:
+    """Three evaluations in a row 0.02 below the best, and below the three before on average, while the loss fell by a twentieth."""
+    scored = [row for row in rows if not isnan(row.get("val_mean_iou", float("nan")))]
+    if len(scored) < 6:
+        return ""
+    values = [row["val_mean_iou"] for row in scored]
+    best = max(range(len(values)), key=values.__getitem__)
+    last = values[-3:]
+    falling = best < len(values) - 3 and max(last) < values[best] - 0.02 and fmean(last) < fmean(values[-6:-3]) - 0.01
+    if not falling or scored[-1]["loss"] > 0.95 * scored[best]["loss"]:
+        return ""
+    return (
+        f"Overfitting: mean IoU on the val split was best in epoch {scored[best]['epoch']:.0f} ({values[best]:.3f}) and is now "
+        f"{values[-1]:.3f}, while the training loss went on falling ({scored[best]['loss']:.3g} to {scored[-1]['loss']:.3g}). "
+        "The best weights are kept. Try fewer --epochs or --early-stop 5, stronger augmentation (--scale 0.5 2, --rotation 10, "
+        "--colour 0.4), more --weight-decay, or more data."
+    )
+
+
+def _rising(rows: Rows) -> str:
+    """The loss has never been below that of the first epoch, and is a tenth above it."""
+    losses = [row["loss"] for row in rows]
+    if len(losses) < 3 or min(losses[1:]) <= losses[0] or losses[-1] < 1.1 * losses[0]:
+        return ""
+    return (
+        f"The training loss rises, {losses[0]:.3g} in the first epoch and {losses[-1]:.3g} in the latest: the learning rate of "
+        f"{max(row['lr'] for row in rows):.1g} is too high. `intarsia lr-find` suggests one."
+    )
+
+
+def _flat(rows: Rows) -> str:
+    """Five epochs within 2 %, and no score that would say that there is nothing left to learn."""
+    losses = [row["loss"] for row in rows]
+    scores = [row["val_mean_iou"] for row in rows if "val_mean_iou" in row]
+    if len(losses) < 5 or max(losses) - min(losses) >= 0.02 * losses[0] or max(scores, default=0.0) >= 0.5:
+        return ""
+    return (
+        f"Nothing is learnt: in {len(losses)} epochs the training loss has stayed between {min(losses):.4g} and {max(losses):.4g}. "
+        f"The learning rate of {max(row['lr'] for row in rows):.1g} is far too low, or far too high: see `intarsia lr-find`."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import signature
 from statistics import median
 from time import perf_counter
@@ -11,67 +12,112 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from intarsia.core.catalogue import find, members
-from intarsia.core.errors import IntarsiaError
+from intarsia.core.errors import IntarsiaError, OptionError
 from intarsia.core.licences import Licences
 from intarsia.engine.devices import autocast, device_named, precision_for
 from intarsia.engine.recipe import encoder_of
 from intarsia.models.encoders.licence import encoder_licence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from torch import nn
 
-__all__ = ["describe_models", "describe_pretrained", "multiply_adds"]
+__all__ = ["describe_all", "multiply_adds"]
 
 CLASSES, CHANNELS, SIZE = 11, 3, (360, 480)
 """What every network of the table is made for, and shown: (H, W) of CamVid at half size."""
 WARM_UP, ROUNDS = 2, 7
 
 
-def describe_models(encoder: str | None = None, *, measure: bool = False, device: str = "auto") -> list[dict[str, Any]]:
-    """Each network of the catalogue as a plain row: on its own encoder, or on `encoder` where it takes the name of one.
+def describe_all(
+    encoder: str | None = None, *, measure: bool = False, device: str = "auto", license: str | None = None
+) -> list[dict[str, Any]]:
+    """Our networks, then those of others, as plain rows; of them those whose licences allow the use `license`, "commercial"."""
+    if license not in (None, "commercial"):
+        raise OptionError("license", expected="'commercial' or none", received=repr(license))
+    place = device_named(device) if measure else None
+    rows = [*_networks(encoder, place), *_of_torchvision(place), *_of_transformers()]
+    return [row for row in rows if license is None or Licences(**row["licences"]).commercial]
 
-    `parameters` and `multiply_adds` are for 3 channels in, 11 classes out and one image of 480x360. `licences` are those of our
-    code and of timm's weights for the encoder. `measure` adds `latency_ms`, on a GPU `memory_mib`, and `device`, `precision` and
-    `threads` they were taken with. A network that cannot stand on `encoder` says why in `refused`.
+
+def _networks(encoder: str | None, device: torch.device | None) -> Iterator[dict[str, Any]]:
+    """Each member of `models/`: on its own encoder, or on `encoder` where it takes the name of one. One that cannot stand on it
+    says why in `refused`. The licence is that of timm's weights for the encoder.
     """
-    return [_described(name, encoder, device_named(device) if measure else None) for name in members("models")]
+    for name in members("models"):
+        make = find("models", name)
+        chosen = encoder is not None and "encoder" in signature(make).parameters
+        arguments = {"encoder": encoder} if chosen else {}
+        standing = encoder_of(name, arguments)
+        row = {
+            "name": name,
+            "kind": "network",
+            "about": (make.__doc__ or "").strip().partition("\n")[0],
+            **_facts(name, standing, Licences(weights=encoder_licence(standing, "timm") if standing else "none")),
+        }
+        try:
+            row |= _cost(partial(make, CLASSES, CHANNELS, **arguments), device)
+        except (IntarsiaError, RuntimeError, AssertionError) as error:  # what torch and timm say of an encoder that does not fit
+            if not chosen:
+                raise
+            row["refused"] = str(error).splitlines()[0]
+        yield row
 
 
-def _described(name: str, encoder: str | None, device: torch.device | None) -> dict[str, Any]:
-    """The row of one network; its latency where there is a device to take it on."""
-    make = find("models", name)
-    chosen = encoder is not None and "encoder" in signature(make).parameters
-    arguments = {"encoder": encoder} if chosen else {}
-    standing = encoder_of(name, arguments)
-    row = {
-        "name": name,
-        "kind": "network",
-        "about": (make.__doc__ or "").strip().partition("\n")[0],
-        "task": make.task,
-        "encoder": standing,
+def _of_torchvision(device: torch.device | None) -> Iterator[dict[str, Any]]:
+    """Each network of torchvision that `load` translates, for its own classes."""
+    from intarsia.models.pretrained.from_torchvision import LICENCES, NETWORKS, VOC
+
+    for name, (model, arguments) in NETWORKS.items():
+        yield {
+            "name": f"torchvision:{name}",
+            "kind": "pretrained",
+            "about": f"The {len(VOC)} classes of Pascal VOC, background included.",
+            **_facts(model, encoder_of(model, arguments), LICENCES),
+            **_cost(partial(find("models", model), len(VOC), CHANNELS, **arguments), device),
+        }
+
+
+def _of_transformers() -> Iterator[dict[str, Any]]:
+    """The networks of transformers whose licence is known by name, a row for all sizes; `load` takes others of the kind too."""
+    from intarsia.models.pretrained.from_transformers import DATA, MODELS, PUBLISHERS
+
+    for prefix, weights in PUBLISHERS.items():
+        model = next(kind for kind in MODELS if kind in prefix)
+        told = [terms for word, terms in DATA.items() if word in prefix] or list(DATA.values())  # else a size's name tells
+        yield {
+            "name": f"hf:{prefix}*",
+            "kind": "pretrained",
+            "about": f"Every {model} of transformers, here by {prefix.partition('/')[0]}.",
+            **_facts(model, None, Licences(weights=weights, data="; ".join(dict.fromkeys(told)))),
+        }
+
+
+def _facts(model: str, encoder: str | None, licences: Licences) -> dict[str, Any]:
+    """What a row tells of its network without building it; the size is still to come."""
+    make = find("models", model)
+    return {
+        "network": model,
+        "encoder": encoder,
         "parameters": None,
         "multiply_adds": None,
+        "task": make.task,
         "exports": list(make.exports),
-        "licences": Licences(weights=encoder_licence(standing, "timm") if standing else "none").to_dict(),
+        "licences": licences.to_dict(),
         "origin": make.origin,
     }
-    try:
-        with torch.device("meta"):  # no memory, hardly any time
-            network = make(CLASSES, CHANNELS, **arguments)
-        row["parameters"] = sum(parameter.numel() for parameter in network.parameters())
-        row["multiply_adds"] = multiply_adds(network, SIZE)
-        if device is not None:
-            row |= _measured(make(CLASSES, CHANNELS, **arguments), device)
-    except (IntarsiaError, RuntimeError, AssertionError) as error:  # what torch and timm say of an encoder that does not fit
-        if not chosen:
-            raise
-        row["refused"] = str(error).splitlines()[0]
-    return row
 
 
-def describe_pretrained() -> list[dict[str, Any]]:
-    """Each network of others that `load` translates as a plain row of the same fields."""
-    return []
+def _cost(make: Callable[[], nn.Module], device: torch.device | None) -> dict[str, Any]:
+    """The size of a network, and its latency where there is a device to take it on."""
+    with torch.device("meta"):  # no memory, hardly any time
+        network = make()
+    size = {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "multiply_adds": multiply_adds(network, SIZE),
+    }
+    return size if device is None else {**size, **_measured(make(), device)}
 
 
 def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from torch import Tensor
 from intarsia import __version__
 from intarsia.core import ClassSet, Pixels
 from intarsia.core.errors import CheckpointError, OptionError, nearest
-from intarsia.core.licences import UNKNOWN
+from intarsia.core.licences import UNKNOWN, spelled
 from intarsia.engine.recipe import Recipe, build_network
 
 if TYPE_CHECKING:
@@ -68,7 +71,11 @@ def from_transformers(
             hint="Weights in several parts are saved as one by save_pretrained(folder, max_shard_size='100GB') of transformers.",
         )
     converted = convert(config, read_state(weights), source)
-    return assembled(replace(converted, pixels=_pixels(preprocessing, converted.pixels)))
+    licences = converted.licences
+    if licences.weights == UNKNOWN:
+        licences = replace(licences, weights=_licence_on_card(files("README.md")))
+    pixels, size = _pixels(preprocessing, converted.pixels), _size(preprocessing, converted.size)
+    return assembled(replace(converted, pixels=pixels, size=size, licences=licences))
 
 
 def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
@@ -117,7 +124,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _downloaded(name: str, url: str) -> dict[str, Tensor]:
     """The weights at `url`, from torch.hub's cache where they are there, checked against the hash in their name."""
     try:
-        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+        with redirect_stdout(sys.stderr):  # where torch.hub says that it downloads
+            state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+                url, map_location="cpu", check_hash=True, weights_only=True
+            )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(
             f"torchvision:{name}",
@@ -133,6 +143,22 @@ def _is_original(file: Path, url: str) -> bool:
     expected = url.rpartition("-")[2].partition(".")[0]
     with file.open("rb") as handle:
         return bool(expected) and hashlib.file_digest(handle, "sha256").hexdigest().startswith(expected)
+
+
+def _licence_on_card(card: Path | None) -> str:
+    """The licence in the front matter of a model card, by name where it is called "other"; else unknown."""
+    front = card.read_text(encoding="utf-8").split("---") if card is not None else []
+    told = dict(re.findall(r"^(license|license_name): *[\"']?([\w.-]+)", front[1], flags=re.MULTILINE)) if len(front) > 2 else {}
+    named = told.get("license")
+    return spelled(told.get("license_name", named) if named == "other" else named)
+
+
+def _size(preprocessing: Mapping[str, Any], default: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) that a preprocessor_config.json asks for; `default` where it asks for none, or only for the length of an edge."""
+    size = preprocessing.get("size")
+    if isinstance(size, dict) and {"height", "width"} <= size.keys():
+        return int(size["height"]), int(size["width"])
+    return (size, size) if isinstance(size, int) else default
 
 
 def _pixels(preprocessing: Mapping[str, Any], default: Pixels) -> Pixels:

@@ -21,7 +21,6 @@ from intarsia.engine.checkpoint import write_tensors
 from intarsia.engine.devices import autocast, device_named, precision_for
 from intarsia.engine.loader import collate
 from intarsia.engine.model_card import model_card
-from intarsia.engine.recipe import Recipe, build_network  # noqa: F401, TC001
 from intarsia.engine.sources import network_from
 from intarsia.transforms import evaluation
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from intarsia.core import Batch, ClassSet, Image, Output, Segments
+    from intarsia.engine.recipe import Recipe
 
 __all__ = ["Model", "score", "segment"]
 

@@ -88,7 +88,7 @@ def _hub_files(name: str, revision: str | None) -> Files:
     def get(inside: str) -> Path | None:
         try:
             return Path(hf_hub_download(name, inside, revision=revision))
-        except (HfHubHTTPError, OSError, ValueError) as error:
+        except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 return None  # the model is there and has no such file
             raise CheckpointError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from intarsia.losses._labels import known_labels, label_counts
+from intarsia.losses._labels import known_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,20 +51,19 @@ def class_sums(logits: Tensor, labels: Tensor) -> ClassSums:
     >>> sums.right.tolist(), sums.predicted.tolist(), sums.counts.tolist()
     ([[0.5, 0.5]], [[1.0, 1.0]], [[1.0, 1.0]])
     """
-    labels = known_labels(labels, logits.shape[1])
-    sums, _ = torch.ops.intarsia.class_sums(logits, labels)  # (B, 3, C)
-    log_right, right, predicted = sums.unbind(1)
-    return ClassSums(log_right, right, predicted, label_counts(labels, logits.shape[1]).to(sums.dtype))
+    sums, _ = torch.ops.intarsia.class_sums(logits, labels)  # (B, 4, C)
+    log_right, right, predicted, counts = sums.unbind(1)
+    return ClassSums(log_right, right, predicted, counts.detach())
 
 
 # an operator of its own, so that torch.compile sees one node where Python sees a loop over blocks
 @torch.library.custom_op("intarsia::class_sums", mutates_args=(), schema="(Tensor logits, Tensor labels) -> (Tensor, Tensor)")
 def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 3, C) sums, and log Σ exp of the logits (B, *S), infinite at void so that p is 0 there."""
+    """(B, 4, C) sums, and log Σ exp of the logits (B, *S), infinite at void so that p is 0 there."""
     channels = logits.shape[1]
     sums, normaliser = _forward_shapes(logits, labels)
     exact = torch.float32 if logits.device.type == "mps" else torch.float64  # which mps has not
-    totals = torch.zeros(len(logits), 3, channels + 1, dtype=exact, device=logits.device)  # one more for void
+    totals = torch.zeros(len(logits), 4, channels + 1, dtype=exact, device=logits.device)  # one more for void
     with torch.autocast(logits.device.type, enabled=False):
         for image, scores, label, log_sum in _blocks(logits, labels, normaliser):
             known = label >= 0
@@ -77,6 +76,7 @@ def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             totals[image, 0].index_add_(0, index, log_right.to(exact))
             totals[image, 1].index_add_(0, index, log_right.exp().to(exact))
             totals[image, 2, :channels] += odds @ (known / total)
+            totals[image, 3].index_add_(0, index, known.to(exact))
             log_sum.masked_fill_(~known, torch.inf)
     return sums.copy_(totals[..., :channels]), normaliser
 
@@ -84,7 +84,7 @@ def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 @_forward.register_fake
 def _forward_shapes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    return logits.new_empty((len(logits), 3, logits.shape[1]), dtype=dtype), logits.new_empty(labels.shape, dtype=dtype)
+    return logits.new_empty((len(logits), 4, logits.shape[1]), dtype=dtype), logits.new_empty(labels.shape, dtype=dtype)
 
 
 @torch.library.custom_op(
@@ -93,11 +93,11 @@ def _forward_shapes(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     schema="(Tensor logits, Tensor labels, Tensor normaliser, Tensor slopes) -> Tensor",
 )
 def _backward(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes: Tensor) -> Tensor:
-    """(B, C, *S) the gradient of the logits from `slopes` (B, 3, C), those of the sums."""
-    gradient = torch.empty_like(logits)
+    """(B, C, *S) the gradient of the logits from `slopes` (B, 4, C), those of the sums; counts have none."""
+    gradient: Tensor = _backward_shapes(logits, labels, normaliser, slopes)
     with torch.autocast(logits.device.type, enabled=False):
         for image, scores, label, log_sum, out in _blocks(logits, labels, normaliser, gradient):
-            log_slope, slope, everywhere = slopes[image]  # (C) each
+            log_slope, slope, everywhere, _ = slopes[image]  # (C) each
             known, label = label >= 0, label.clamp(min=0)
             p = (scores - log_sum).exp_()  # (C, n), 0 at void
             at_label = p.gather(0, label[None])[0].mul_(slope[label]).add_(log_slope[label].mul_(known))  # (n)
@@ -108,7 +108,9 @@ def _backward(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes: Tensor
 
 @_backward.register_fake
 def _backward_shapes(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes: Tensor) -> Tensor:
-    return torch.empty_like(logits)
+    pixels_first = {4: torch.channels_last, 5: torch.channels_last_3d}[logits.ndim]
+    kept = logits.is_contiguous(memory_format=pixels_first)
+    return torch.empty_like(logits, memory_format=pixels_first if kept else torch.contiguous_format)
 
 
 def _blocks(logits: Tensor, labels: Tensor, normaliser: Tensor, gradient: Tensor | None = None) -> Iterator[tuple[Any, ...]]:
@@ -120,7 +122,7 @@ def _blocks(logits: Tensor, labels: Tensor, normaliser: Tensor, gradient: Tensor
         scores, label, log_sum = logits[image].flatten(1), labels[image].flatten(), normaliser[image].view(-1)  # (C, S), (S), (S)
         for start in range(0, size, step):
             block = slice(start, start + step)
-            parts = (scores[:, block].to(normaliser.dtype), label[block], log_sum[block])
+            parts = (scores[:, block].to(normaliser.dtype), known_labels(label[block], len(scores)), log_sum[block])
             yield (image, *parts) if gradient is None else (image, *parts, gradient[image].flatten(1)[:, block])
 
 

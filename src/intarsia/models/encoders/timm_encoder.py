@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.pixels import Pixels
+from intarsia.models.encoders.swin_windows import fill_before_shift
 from intarsia.models.encoders.weights import Loaded, file_pixels, load_weights
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["TimmEncoder", "encoder_pixels"]
 
 ANY_SIZE: tuple[dict[str, Any], ...] = (
+    {"strict_img_size": False, "always_partition": True},  # Swin, whose windows are to shift at every level, however small once
     {"dynamic_img_size": True},
-    {
-        "strict_img_size": False,
-        "always_partition": True,
-    },  # Swin's windows shift at every level, however small it was in pretraining
+    {"strict_img_size": False},
     {},
 )
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
@@ -53,6 +52,7 @@ class TimmEncoder(nn.Module):
         self.in_channels = in_channels
         make = _created if output_stride is None else partial(_dilated, output_stride)
         self.network = make(name, in_channels, pretrained=weights == "timm")
+        fill_before_shift(self.network)
         self.channels = tuple(self.network.feature_info.channels())
         self.channels_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
         self.strides = tuple(self.network.feature_info.reduction())

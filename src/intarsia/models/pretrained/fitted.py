@@ -1,0 +1,42 @@
+"""The state of one of our networks from foreign tensors, none of either side passed over in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from intarsia.core.errors import CheckpointError
+from intarsia.models.encoders.weights import COUNTER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+__all__ = ["fitted"]
+
+
+def fitted(source: str, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`given`, under our names, as a whole state dict in the dtypes of `wanted`, that of our untrained network.
+
+    A 1x1 convolution and a linear layer may stand for each other. Our scaling, and counters of training steps that are not given,
+    stay as in `wanted`. Raises CheckpointError, naming them, for tensors that have no place, are of another shape or are missing.
+    """
+    homeless = [name for name in given if name not in wanted]
+    unfit = [name for name, tensor in given.items() if name in wanted and not _same(tensor, wanted[name])]
+    missing = [name for name in wanted if name not in given and not name.startswith("normalise.") and not name.endswith(COUNTER)]
+    for fault, names in (("without a place", homeless), ("of another shape", unfit), ("missing", missing)):
+        if names:
+            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            raise CheckpointError(
+                source,
+                expected=f"{len(wanted)} tensors that fit the network",
+                received=f"{len(names)} {fault}: {shown}",
+                hint="The weights are of another network than their config says, or of one that was changed.",
+            )
+    return {name: given[name].reshape(tensor.shape).to(tensor) if name in given else tensor for name, tensor in wanted.items()}
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether the shapes agree but for cells of size 1 behind (outputs, inputs)."""
+    shapes = [tuple(tensor.shape[:2]) + tuple(size for size in tensor.shape[2:] if size > 1) for tensor in (one, other)]
+    return shapes[0] == shapes[1]

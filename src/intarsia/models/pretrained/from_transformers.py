@@ -1,0 +1,100 @@
+"""SegFormer and UPerNet (on ConvNeXt or Swin) of transformers as ours, told by the `model_type` in their config.json.
+
+The networks are equal but for the last up-sampling, which in ours belongs to loss and decode, the epsilons of some layer norms, and
+what UPerNet does with sizes that are no multiples of 4; tests/test_pretrained_transformers.py compares them. Two spellings of keys
+are read: that of files, and that of transformers 5 in memory. What matters in training alone is left to our defaults, but for the
+dropout before SegFormer's last layer.
+
+`id2label` names the classes. It is written after `do_reduce_labels`, where label files count from 1 and 0 is void; neither that nor
+`semantic_loss_ignore_index` (255) touches the network: void is no class here, and labels are matched by name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.catalogue import find
+from intarsia.core.errors import CheckpointError
+from intarsia.core.licences import UNKNOWN, Licences
+from intarsia.core.pixels import Pixels
+from intarsia.models.pretrained import _transformers_segformer as segformer
+from intarsia.models.pretrained import _transformers_upernet as upernet
+from intarsia.models.pretrained.converted import Converted
+from intarsia.models.pretrained.fitted import fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+__all__ = ["MODELS", "convert"]
+
+MODELS = ("segformer", "upernet")
+"""What can be translated, by `model_type`."""
+SCORES = "decode_head.classifier.weight"
+PUBLISHERS = {"nvidia/segformer-": "NVIDIA Source Code License (non-commercial)", "openmmlab/upernet-": "MIT"}
+"""The licence of the weights by the beginning of their name on the hub."""
+ADE20K = "ADE20K terms (non-commercial research)"
+DATA = {"-ade-": ADE20K, "openmmlab/": ADE20K, "-cityscapes-": "Cityscapes terms (non-commercial)"}
+"""What they were trained on, by a part of their name."""
+
+
+def convert(config: Mapping[str, Any], state: Mapping[str, Tensor], source: str = "transformers") -> Converted:
+    """The network that `config`, the content of a config.json, describes, with the weights of `state`.
+
+    `source`, such as hf:nvidia/segformer-b0-finetuned-ade-512-512, tells licence and size where it can; else the licence is unknown
+    and the size 512x512. Raises CheckpointError for another `model_type`, for settings that ours has no place for, and, naming
+    them, for tensors that have no place, do not fit or are missing.
+    """
+    kind = config.get("model_type", "none")
+    if kind not in MODELS:
+        raise CheckpointError(source, expected=f"a model_type of {' or '.join(MODELS)}", received=kind)
+    if SCORES not in state:
+        raise CheckpointError(
+            source, expected=f"a tensor {SCORES}", received=f"{len(state)} others", hint="A semantic segmentation network has one."
+        )
+    arguments = segformer.arguments(config, source) if kind == "segformer" else upernet.arguments(config, source)
+    names = _names(config, len(state[SCORES]), source)
+    pixels = Pixels()  # ImageNet's
+    wanted = find("models", kind)(len(names), pixels=pixels, **arguments).state_dict()
+    given = segformer.translated(state) if kind == "segformer" else upernet.translated(state, config, wanted)
+    return Converted(
+        model=kind,
+        arguments=arguments,
+        names=names,
+        pixels=pixels,
+        size=_size(source),
+        state=fitted(source, given, wanted),
+        licences=_licences(source),
+        source=source,
+    )
+
+
+def _names(config: Mapping[str, Any], channels: int, source: str) -> tuple[str, ...]:
+    """By channel, from `id2label`; class0, class1 ... where there is none. A name that occurs again gets its channel behind it."""
+    if channels == 1:
+        raise CheckpointError(source, expected="a channel for each of two classes or more", received="one, for a sigmoid")
+    labels = {int(index): str(label) for index, label in config.get("id2label", {}).items()}
+    if not labels:
+        return tuple(f"class{index}" for index in range(channels))
+    if sorted(labels) != list(range(channels)):
+        raise CheckpointError(
+            source, expected=f"id2label with 0 to {channels - 1}, as there are channels", received=f"{len(labels)} labels"
+        )
+    names = [labels[index] for index in range(channels)]
+    return tuple(f"{name} ({index})" if name in names[:index] else name for index, name in enumerate(names))
+
+
+def _size(source: str) -> tuple[int, int]:
+    """(H, W) at the end of the name, as in segformer-b1-finetuned-cityscapes-1024-1024; config.json does not tell."""
+    found = re.search(r"-(\d{3,4})-(\d{3,4})/?$", source)
+    return (int(found[1]), int(found[2])) if found else (512, 512)
+
+
+def _licences(source: str) -> Licences:
+    """Of the weights where whoever publishes them is known by name, of the data where it is in the name."""
+    name = source.removeprefix("hf:").lower()
+    publisher = next((prefix for prefix in PUBLISHERS if name.startswith(prefix)), None)
+    data = next((terms for word, terms in DATA.items() if publisher and word in name), UNKNOWN)
+    return Licences(weights=PUBLISHERS[publisher] if publisher else UNKNOWN, data=data)

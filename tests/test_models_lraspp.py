@@ -29,15 +29,20 @@ def test_skips_at_stride_8(encoder: str, stride: int, level: int) -> None:
 
 
 def test_the_whole_image_weighs_the_channels() -> None:
-    """Equation by hand: fine scores, plus coarse scores of features times the sigmoid of what the mean of the map says."""
+    """By hand: fine scores, plus coarse scores of features times the sigmoid of what the mean of the map says."""
     torch.manual_seed(0)
     net = LRASPP.tiny(3).eval()
+    for key, tensor in net.state_dict().items():
+        if tensor.ndim == 1 and key.startswith(("encoder", "point")):
+            tensor.uniform_(0.5, 1.5) if key.endswith(("weight", "var")) else tensor.normal_()
     images = torch.randint(0, 256, (1, 3, 64, 96))
     with torch.no_grad():
         levels = net.encoder(net.normalise(images))
         shares = torch.sigmoid(net.weigh.weight[:, :, 0, 0] @ levels[-1].mean(dim=(0, 2, 3)))  # (C,)
         weighed = torch.einsum("bchw,c->bchw", net.point(levels[-1]), shares)
         coarse = torch.nn.functional.interpolate(weighed, scale_factor=2, mode="bilinear")
+        assert shares.std() > 0.1
+        assert net.classify["coarse"](coarse).std() > 0.1
         expected = net.classify["fine"](levels[2]) + net.classify["coarse"](coarse)
         torch.testing.assert_close(net(images).logits, expected, rtol=1e-5, atol=1e-5)
 

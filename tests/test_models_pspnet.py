@@ -42,6 +42,7 @@ def twins() -> tuple[PSPNet, Any]:
     net = PSPNet(5, encoder=ENCODER, output_stride=32, width=16, kernel=1, dropout=0.0, align_corners=True, aux_level=None)
     norm = net.pool.levels[0].norm
     ours["pool.levels.0.norm.bias"] = ours.pop("pool.levels.0.conv.bias")
+    ours["fuse.conv.weight"] = ours["fuse.conv.weight"].roll(net.encoder.channels[-1], dims=1)  # the map is last in theirs
     missing, unexpected = net.load_state_dict(ours, strict=False)
     assert not unexpected
     assert {key for key in missing if not key.startswith("normalise.")} == {

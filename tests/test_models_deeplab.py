@@ -229,3 +229,13 @@ def test_pooled_norm_is_batch_norm_but_for_one_value() -> None:
     before = ours.running_mean.clone()
     torch.testing.assert_close(ours(one), theirs.eval()(one), rtol=0, atol=0)
     assert torch.equal(ours.running_mean, before)
+
+
+@pytest.mark.parametrize("stride", [None, 8])
+def test_a_small_image_reaches_every_level(stride: int | None) -> None:
+    """Of an encoder whose patches an image of 1x1 does not fill."""
+    encoder = TimmEncoder("convnext_atto", output_stride=stride).eval()
+    with torch.no_grad():
+        levels = encoder(torch.zeros(1, 3, 1, 3))
+    assert tuple(levels[-1].shape[2:]) == (1, 1)
+    assert tuple(levels[0].shape[2:]) == (encoder.strides[-1] // 4,) * 2

@@ -3,17 +3,18 @@
 For ours a tenth of the pixels is void; the peers get labels everywhere. Ours is `WeightedSum` from ids to gradient, as a training
 step calls it. Values and gradients are compared first, on labels without void: all three take the Dice of the whole batch, over
 all classes, without smoothing. Peak memory is what the resident set of a process of its own grew by, at its highest
-(ru_maxrss), from before the forward pass to after the backward pass, over the size of the logits: these are not in it, their
+(VmHWM; Linux), from before the forward pass to after the backward pass, over the size of the logits: these are not in it, their
 gradient, which is as large, is.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import monai.losses
 import segmentation_models_pytorch.losses as smp
@@ -97,10 +98,16 @@ def peak_memory(name: str, size: tuple[int, ...]) -> float:
     small, losses = case((1, *size[1:2], 16, 16))
     step(small, losses[name])
     logits, losses = case(size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = high_water()
     step(logits, losses[name])
-    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return kibibytes * 1024 / (logits.numel() * logits.element_size())
+    return (high_water() - before) / (logits.numel() * logits.element_size())
+
+
+def high_water() -> int:
+    """Bytes; ru_maxrss would begin with those of the process that started this one."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return 1024 * int(found[1])
 
 
 def measured_apart(name: str, options: argparse.Namespace) -> float:

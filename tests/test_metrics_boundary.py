@@ -186,7 +186,7 @@ def test_the_table():
         "mean_boundary_iou  0.4680 [0.4680, 0.4680]\n"
         "mean_boundary_f1   0.0000 [0.0000, 0.0000]\n"
         "\n"
-        "class     boundary iou             boundary f1\n"
-        "sky       0.4815 [0.4815, 0.4815]  0.0000\n"
-        "motorway  0.4545 [0.4545, 0.4545]  0.0000"
+        "class                boundary iou  boundary f1\n"
+        "sky       0.4815 [0.4815, 0.4815]       0.0000\n"
+        "motorway  0.4545 [0.4545, 0.4545]       0.0000"
     )

@@ -104,6 +104,25 @@ def test_a_surface_along_void_is_known_of_neither():
     assert scored(truth, guess)["hausdorff"][1] == 2
 
 
+def test_the_table():
+    """Road: 6 4 2 0 0 0 from the truth, 0 0 0 from the prediction; sky: 0 0 0 0 and 0 0 0 0 2 4 6, in units of the spacing."""
+    truth, guess = np.array([[0] * 4 + [1] * 6]), np.array([[0] * 7 + [1] * 3])
+    metric = Surface(ClassSet(("sky", "road", "car")), spacing=2)
+    metric.update(Segments.from_semantic(truth, 3), Segments.from_semantic(guess, 3))
+    assert str(metric.compute()) == (
+        "surface: distances in the unit of the spacing, surface Dice 0..1 at tolerance 2; means over images\n"
+        "mean_hd95                        5.45\n"
+        "mean_hausdorff                   6.00\n"
+        "mean_average_surface_distance    1.21\n"
+        "mean_surface_dice              0.7980\n"
+        "\n"
+        "class    hd95  hausdorff  average surface distance  surface dice  images  one sided\n"
+        "sky      5.40       6.00                      1.09        0.8182       1          0\n"
+        "road     5.50       6.00                      1.33        0.7778       1          0\n"
+        "car       -          -                         -             -         0          0"
+    )
+
+
 def test_options():
     with pytest.raises(OptionError, match=r"surface spacing: expected extents above 0, received \[0.0\]"):
         Surface(THREE, spacing=0)

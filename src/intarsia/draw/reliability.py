@@ -34,6 +34,7 @@ def reliability(bins: NDArray[Any]) -> NDArray[np.uint8]:
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     error = float((share * np.abs(right - sure))[full].sum())
     polished(axes, f"expected calibration error {error:.3f}")
+    axes.set_axisbelow(True)
     axes.bar(middle[full], right[full], width * 0.92, color=COLOURS[0], label="right answers")
     gap = (sure - right)[full]
     axes.bar(

@@ -46,6 +46,11 @@ class Difference:
             return ""
         return "B" if (self.low > 0) == (self.best > 0) else "A"
 
+    @property
+    def digits(self) -> int:
+        """Decimals to print: four of a share, two of a distance."""
+        return 2 if max(abs(self.a), abs(self.b)) > 1 else 4
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None where a score is not defined."""
         values = {"a": self.a, "b": self.b, "difference": self.value, "low": self.low, "high": self.high}
@@ -94,7 +99,7 @@ class Comparison:
         for measure, scores in self.scores.items():
             lines += ["", *_table(measure, scores)]
             for name, row in list(self.by_class[measure].items())[:1]:
-                lines += ["", *_table(f"{name.replace('_', ' ')} of class", dict(zip(self.names, row, strict=True)))]
+                lines += ["", *_table(f"{_title(name)} of class", dict(zip(self.names, row, strict=True)))]
         return "\n".join((*lines, "", *self.verdicts))
 
 
@@ -197,16 +202,22 @@ def _same_images(a: Measures, b: Measures) -> None:
 
 def _verdict(name: str, one: Difference) -> str:
     """B is better: mean IoU +0.0123 [0.0051, 0.0198]."""
-    said = f"{one.winner} is better" if one.winner else "no difference is shown"
-    return f"{said}: {name.replace('_', ' ').replace('iou', 'IoU')} {one.value:+.4f} [{one.low:.4f}, {one.high:.4f}]"
+    said, digits = f"{one.winner} is better" if one.winner else "no difference is shown", one.digits
+    return f"{said}: {_title(name)} {one.value:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
+
+
+def _title(name: str) -> str:
+    """mean_iou as mean IoU."""
+    return name.replace("_", " ").replace("iou", "IoU").replace("hd95", "HD95").replace("f1", "F1")
 
 
 def _table(title: str, rows: Mapping[str, Difference]) -> list[str]:
     """Name, A, B, difference, interval, and who is better where that is shown."""
     cells = [[title, "A", "B", "B - A", "", ""]]
     for name, one in rows.items():
-        interval = f"[{one.low:+.4f}, {one.high:+.4f}]".replace("+nan", "-").replace("nan", "-")
-        numbers = (f"{one.a:.4f}", f"{one.b:.4f}", f"{one.value:+.4f}")
+        digits = one.digits
+        interval = f"[{one.low:+.{digits}f}, {one.high:+.{digits}f}]".replace("+nan", "-").replace("nan", "-")
+        numbers = (f"{one.a:.{digits}f}", f"{one.b:.{digits}f}", f"{one.value:+.{digits}f}")
         plain = ("-" if "nan" in number else number for number in numbers)
         cells.append([name, *plain, interval, f"{one.winner} is better" if one.winner else ""])
     widths = [max(len(row[column]) for row in cells) for column in range(6)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.metrics._semantic_scores import brackets, cell, plain
+from intarsia.metrics._semantic_scores import cell, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,19 +55,34 @@ class Scores:
         columns = [name for name in self.values if name not in single]
         width = max(map(len, single))
         lines = [self.about]
-        lines += [f"{name:<{width}}  {cell(value)}{brackets(self.intervals.get(name))}" for name, value in single.items()]
+        lines += [f"{name:<{width}}  {_cell(value)}{_ends(value, self.intervals.get(name))}" for name, value in single.items()]
         if columns:
             rows = [["class", *(name.replace("_", " ") for name in columns)]]
             for index, name in enumerate(self.names):
-                first = brackets(self.intervals[columns[0]][index]) if columns[0] in self.intervals else ""
-                cells = [_cell(self.values[column][index]) for column in columns]
-                rows.append([name, cells[0] + first, *cells[1:]])
+                cells = [_cell(self.values[column][index], self.values[column]) for column in columns]
+                ends = self.intervals.get(columns[0])
+                cells[0] += _ends(self.values[columns[0]], None if ends is None else ends[index])
+                rows.append([name, *cells])
             widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+            signs = "<" + ">" * len(columns)
             lines.append("")
-            lines += ["  ".join(f"{text:<{size}}" for text, size in zip(row, widths, strict=True)).rstrip() for row in rows]
+            lines += ["  ".join(map("{:{}{}}".format, row, signs, widths)).rstrip() for row in rows]
         return "\n".join(lines)
 
 
-def _cell(value: Any) -> str:
-    """A count as it is, a score to four decimals, a dash for nan."""
-    return str(int(value)) if np.issubdtype(np.asarray(value).dtype, np.integer) else cell(float(value))
+def _cell(value: Any, column: Any = None) -> str:
+    """A count as it is, a score to four decimals, one of a column that goes beyond 1 to two, a dash for nan."""
+    if np.issubdtype(np.asarray(value).dtype, np.integer):
+        return str(int(value))
+    return cell(float(value), 2 if _beyond_one(value if column is None else column) else 4)
+
+
+def _ends(column: Any, ends: Any) -> str:
+    """An interval behind its value."""
+    digits = 2 if _beyond_one(column) else 4
+    return "" if ends is None else f" [{cell(ends[0], digits)}, {cell(ends[1], digits)}]"
+
+
+def _beyond_one(values: Any) -> bool:
+    """Whether they are distances rather than shares."""
+    return bool((np.abs(np.nan_to_num(values)) > 1).any())

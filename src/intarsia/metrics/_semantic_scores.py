@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PER_CLASS", "RATIOS", "SCALARS", "SemanticScores", "brackets", "cell", "plain"]
+__all__ = ["PER_CLASS", "RATIOS", "SCALARS", "SemanticScores", "cell", "plain"]
 
 SCALARS = (
     "pixel_accuracy",
@@ -104,9 +104,9 @@ def plain(values: Any) -> Any:
     return None if np.isnan(values) else float(values)
 
 
-def cell(value: float) -> str:
-    """Four decimals, a dash for nan, always six characters."""
-    return "  -   " if np.isnan(value) else f"{value:.4f}"
+def cell(value: float, digits: int = 4) -> str:
+    """So many decimals, a dash for nan, at least six characters."""
+    return "  -   " if np.isnan(value) else f"{value:6.{digits}f}"
 
 
 def brackets(ends: Any) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+import transformers
 from safetensors.torch import save_file
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
@@ -188,6 +189,54 @@ def test_it_is_evaluated_like_any_other(tmp_path):
 
 
 # -- transformers ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def segformer(tmp_path: Path) -> tuple[transformers.SegformerForSemanticSegmentation, Path]:
+    """A tiny random one, in a folder as transformers itself writes it."""
+    torch.manual_seed(0)
+    labels = {index: f"{name}" for index, name in enumerate(("sky", "road", "tree", "car"))}
+    config = transformers.SegformerConfig(
+        depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 24, 32], num_attention_heads=[1, 2, 3, 4], decoder_hidden_size=12, id2label=labels
+    )
+    reference = transformers.SegformerForSemanticSegmentation(config).eval()
+    processor = transformers.SegformerImageProcessor(size={"height": 64, "width": 96}, image_mean=[0.5] * 3, image_std=[0.25] * 3)
+    for each in (reference, processor):
+        each.save_pretrained(tmp_path / "segformer")
+    return reference, tmp_path / "segformer"
+
+
+def test_a_segformer_that_transformers_saved_answers_as_there(segformer, tmp_path):
+    reference, folder = segformer
+    image = scene(0, 1, (64, 96)).image
+    pixels = (torch.from_numpy(image).movedim(-1, 0)[None] / 255 - 0.5) / 0.25
+    with torch.inference_mode():
+        logits = reference(pixels).logits
+    theirs = torch.nn.functional.interpolate(logits, size=(64, 96), mode="bilinear").argmax(1)[0].numpy()
+    model = intarsia.load(folder, device="cpu", precision="fp32")
+    assert model.classes.names == ("sky", "road", "tree", "car")
+    assert model.recipe.size == (64, 96)
+    assert (model(image).semantic(4) == theirs).mean() > 0.999
+    again = intarsia.load(model.save_pretrained(tmp_path / "ours"), device="cpu", precision="fp32")
+    assert again.recipe == model.recipe
+    assert again(image) == model(image)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\ntags: [a]\n---\n# Net\n", "MIT"),
+        ("---\nlicense: other\nlicense_name: no-resale\n---\n", "no-resale"),
+        ("---\nlicense: other\n---\n", "other"),
+        ("# No front matter\nlicense: mit\n", "unknown"),
+    ],
+)
+def test_where_the_publisher_is_unknown_the_card_tells_the_licence(segformer, card, licence):
+    _, folder = segformer
+    assert intarsia.load(folder).recipe.licences.weights == "unknown"
+    (folder / "README.md").write_text(card)
+    assert intarsia.load(folder).recipe.licences.weights == licence
+
 
 TINY = Recipe("unet", ClassSet(("a", "b")), Pixels(), 3, (32, 48), {"widths": [4, 8]})
 

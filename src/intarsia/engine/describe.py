@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import signature
+from inspect import getdoc, getmodule, signature
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ def _networks(encoder: str | None, device: torch.device | None) -> Iterator[dict
         row = {
             "name": name,
             "kind": "network",
-            "about": (make.__doc__ or "").strip().partition("\n")[0],
+            "about": " ".join((getdoc(getmodule(make)) or "").partition("\n\n")[0].split()),
             **_facts(name, standing, Licences(weights=encoder_licence(standing, "timm") if standing else "none")),
         }
         try:

@@ -14,6 +14,7 @@ __all__ = ["model_card"]
 
 FACTS = {
     "source": "translated from",
+    "start_from": "fine-tuned from",
     "data": "trained on",
     "data_hash": "data hash",
     "epoch": "epochs",
@@ -56,7 +57,7 @@ model.predict("image.png").save("answer.png")
 def model_card(recipe: Recipe, title: str) -> str:
     """The text of README.md for a saved model."""
     known = recipe.licences.weights if recipe.licences.weights != "none" else ""
-    told = {FACTS.get(name, name): value for name, value in recipe.origin.items() if value is not None}
+    told = {FACTS.get(name, name): value for name, value in recipe.origin.items() if isinstance(value, str | int | float)}
     facts = {
         **{name: f"{value:.4f}" if isinstance(value, float) else value for name, value in told.items()},
         "input": f"{recipe.in_channels} channels at {' x '.join(map(str, recipe.size))} (height x width)",

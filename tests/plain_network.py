@@ -1,4 +1,4 @@
-"""A network without batch norm, named from outside the catalogue as "plain_network:Plain"."""
+"""Networks without batch norm, named from outside the catalogue as "plain_network:Plain"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 from intarsia.core import Dense, Pixels
 from intarsia.models.blocks.normalise import Normalise
 
-__all__ = ["Plain"]
+__all__ = ["Encoded", "Plain"]
 
 
 class Plain(nn.Module):
@@ -20,3 +20,15 @@ class Plain(nn.Module):
 
     def forward(self, images, valid=None, targets=None, *, stats=None):
         return Dense(self.layers(self.normalise(images, valid, stats)))
+
+
+class Encoded(Plain):
+    """The same with an encoder that can be frozen."""
+
+    def __init__(self, channels, in_channels=3, *, pixels: Pixels):
+        super().__init__(channels, in_channels, pixels=pixels)
+        self.encoder, self.classify = self.layers[:2], self.layers[2]
+        del self.layers
+
+    def forward(self, images, valid=None, targets=None, *, stats=None):
+        return Dense(self.classify(self.encoder(self.normalise(images, valid, stats))))

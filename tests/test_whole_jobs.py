@@ -13,6 +13,7 @@ def test_the_demo_learns_the_scenes(tmp_path, capsys):
     assert "4/4 done. Look at" in said
     assert run.metrics["mean_iou"] > 0.5
     assert run.metrics["iou"]["person"] > 0.2
+    assert not (run.folder / "watch.txt").exists(), "the watch finds fault with a training that goes well"
     for name in ("look.png", "look_batch.png", "test/scores.json", "test/confusion_matrix.png", "run/curves.png"):
         assert (tmp_path / "demo" / name).is_file(), name
 

@@ -15,7 +15,7 @@ from intarsia.data.images import read_image
 from intarsia.data.open import open_dataset
 from intarsia.data.scenes import scenes
 from intarsia.engine.measures import asked_for
-from intarsia.engine.options import LrFindOptions, TrainOptions
+from intarsia.engine.options import FineTuneOptions, LrFindOptions, TrainOptions
 from intarsia.engine.run import Run, free_folder, run_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "demo",
     "evaluate",
     "evaluate_folders",
+    "fine_tune",
     "list_models",
     "load",
     "look",
@@ -93,13 +94,14 @@ def train(
     options: TrainOptions | None = None,
     *,
     callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    warn: Callable[[str], None] | None = None,
     quiet: bool = False,
     **changes: Any,
 ) -> Run:
     """Checks the data, trains a network on it, evaluates it and draws the results: a Run folder, described in `Run`.
 
     `changes` are fields of TrainOptions: `train(data, model="unet", encoder="mobilenetv2_100", epochs=40)`. Each callback is called
-    with the row of an epoch.
+    with the row of an epoch, `warn` with each sentence of the watch, which says what goes wrong.
     """
     from intarsia.engine.training import start
 
@@ -107,14 +109,40 @@ def train(
     dataset = _opened(data, options.format, options.data_args)
     used = {record for split in (options.split, options.val_split) for record in dataset.split(split).records}
     dataset.subset(record for record in dataset.records if record in used).check()
-    return start(dataset, options, callbacks=callbacks, quiet=quiet)
+    return start(dataset, options, callbacks=callbacks, warn=warn, quiet=quiet)
 
 
-def resume(run: str | Path | Run, *, callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (), quiet: bool = False) -> Run:
+def fine_tune(
+    source: str | Path | Run,
+    data: Data,
+    options: FineTuneOptions | None = None,
+    *,
+    callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    warn: Callable[[str], None] | None = None,
+    quiet: bool = False,
+    **changes: Any,
+) -> Run:
+    """Trains a network that has learnt already, any that `load` takes, on other data: classes known by name keep their weights.
+
+    The encoder is frozen for a fifth of the epochs and then learns at lower rates the earlier its stage; `changes` are fields of
+    TrainOptions and override this: `fine_tune("torchvision:lraspp_mobilenet_v3_large", data, epochs=20, freeze_epochs=0)`.
+    """
+    place = source.folder if isinstance(source, Run) else source
+    training = _options(FineTuneOptions, options, changes).of(str(place))
+    return train(data, training, callbacks=callbacks, warn=warn, quiet=quiet)
+
+
+def resume(
+    run: str | Path | Run,
+    *,
+    callbacks: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    warn: Callable[[str], None] | None = None,
+    quiet: bool = False,
+) -> Run:
     """Goes on with a run that was killed, with its own options; a finished one is returned as it is."""
     from intarsia.engine.training import go_on
 
-    return go_on(run if isinstance(run, Run) else Run(Path(run)), callbacks=callbacks, quiet=quiet)
+    return go_on(run if isinstance(run, Run) else Run(Path(run)), callbacks=callbacks, warn=warn, quiet=quiet)
 
 
 def reproduce(run: str | Path | Run, *, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "Do the whole job on synthetic scenes: make data, train, evaluate, draw.",
     "look": "Look at the data before training: image, label, overlay, a batch as augmented.",
     "train": "Train a network on a folder of images and annotations.",
+    "fine-tune": "Train a network that has learnt already on other data.",
     "resume": "Go on with a training that was killed, as if it had never been.",
     "lr-find": "Find a learning rate by a range test, and draw its curve.",
     "evaluate": "Score a network on a split, or one folder of label files against another.",

@@ -12,10 +12,10 @@ import intarsia
 from intarsia.cli.table import models_table
 from intarsia.core.errors import OptionError
 from intarsia.engine.measures import asked_for
-from intarsia.engine.options import LrFindOptions, TrainOptions  # noqa: TC001  (tyro reads the annotations)
+from intarsia.engine.options import FineTuneOptions, LrFindOptions, TrainOptions  # noqa: TC001  (tyro reads the annotations)
 from intarsia.engine.settings import to_toml
 
-__all__ = ["compare", "demo", "evaluate", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
+__all__ = ["compare", "demo", "evaluate", "fine_tune", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
 
 MODEL = arg(
     metavar="MODEL", help="A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
@@ -23,6 +23,8 @@ MODEL = arg(
 DATA = arg(metavar="DATA", help="The folder of the data.")
 Model = Annotated[Positional[Path], MODEL]
 Data = Annotated[Positional[Path], DATA]
+SOURCE = arg(metavar="SOURCE", help="The network to start from: a run folder, a checkpoint, torchvision:NAME, or hf:org/name.")
+Source = Annotated[Positional[str], SOURCE]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN", help="The run folder.")]
 Image = Annotated[Positional[Path], arg(metavar="IMAGE", help="An image, or a folder of images.")]
 Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="[IMAGE ...]", help="More of them.")]
@@ -80,6 +82,30 @@ def train(
         print(to_toml(training), end="")
     else:
         _tell(intarsia.train(data, training, quiet=quiet))
+
+
+def fine_tune(
+    source: Source,
+    data: Data,
+    training: FineTuneOptions,
+    config: Path | None = None,
+    print_config: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train a network that has learnt already on other data.
+
+    Classes known by name keep their weights; the encoder is frozen at first and then learns more slowly than the rest.
+
+    Args:
+        training: How it goes on learning; defaults that differ from those of train are made for this.
+        config: TOML file of options, such as config.toml of another run; the command line goes before it.
+        print_config: Print the options as TOML and train nothing.
+        quiet: Show no progress.
+    """
+    if print_config:
+        print(to_toml(training.of(source)), end="")
+    else:
+        _tell(intarsia.fine_tune(source, data, training, quiet=quiet))
 
 
 def resume(run: RunFolder, quiet: bool = False) -> None:

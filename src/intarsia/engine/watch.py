@@ -6,7 +6,7 @@ Each rule would rather miss a fault than tell one that is none: it wants the fau
 from __future__ import annotations
 
 from math import isnan
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.files import whole_file
@@ -88,15 +88,16 @@ def _waiting(rows: Rows) -> str:
 
 
 def _overfitting(rows: Rows) -> str:
-    """Three evaluations in a row 0.02 below the best, and below the three before on average, while the loss fell by a twentieth."""
+    """Means of three evaluations have fallen by 0.02 from the highest, and by 2.5 times the jitter, while the loss fell by 5 %."""
     scored = [row for row in rows if not isnan(row.get("val_mean_iou", float("nan")))]
     if len(scored) < 6:
         return ""
     values = [row["val_mean_iou"] for row in scored]
+    means = [fmean(values[start : start + 3]) for start in range(len(values) - 2)]
+    jitter = median(abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False))
     best = max(range(len(values)), key=values.__getitem__)
-    last = values[-3:]
-    falling = best < len(values) - 3 and max(last) < values[best] - 0.02 and fmean(last) < fmean(values[-6:-3]) - 0.01
-    if not falling or scored[-1]["loss"] > 0.95 * scored[best]["loss"]:
+    fallen = max(means[:-3]) - means[-1]
+    if best >= len(values) - 3 or fallen < max(0.02, 2.5 * jitter) or scored[-1]["loss"] > 0.95 * scored[best]["loss"]:
         return ""
     return (
         f"Overfitting: mean IoU on the val split was best in epoch {scored[best]['epoch']:.0f} ({values[best]:.3f}) and is now "

@@ -156,7 +156,7 @@ def test_a_mistyped_option_names_the_nearest(data):
 
 def test_training_at_half_size_then_whole_on_part_of_the_data(data, tmp_path):
     seen = []
-    options = {**TINY, "half_size_epochs": 1, "epochs": 2, "fraction": 0.5, "augment": False, "batch_size": 2}
+    options = {**TINY, "half_size": 0.5, "epochs": 2, "fraction": 0.5, "augment": False, "batch_size": 2}
     run = intarsia.train(data, out=str(tmp_path / "run"), callbacks=[seen.append], **options)
     assert len(seen) == 2
     assert intarsia.load(run.best).recipe.size == (48, 64)

@@ -51,7 +51,7 @@ def start(data: Path, out: Path, **options) -> subprocess.Popen:
 def test_a_run_killed_and_resumed_has_the_weights_of_one_never_killed(tmp_path, at):
     """Killed within an epoch of half size, or of whole size."""
     data = folder_of_scenes(tmp_path / "data", 24)
-    options = {**TINY, "epochs": 4, "checkpoint_steps": 1, "ema": 0.9, "optimizer": "adamw", "half_size_epochs": 2, "accumulate": 1}
+    options = {**TINY, "epochs": 4, "checkpoint_steps": 1, "ema": 0.9, "optimizer": "adamw", "half_size": 0.5, "accumulate": 1}
     whole = start(data, tmp_path / "whole", **options)
     assert whole.wait() == 0
     killed = start(data, tmp_path / "killed", **options)

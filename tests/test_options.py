@@ -37,7 +37,7 @@ WRONG = {
     "scale": ((2.0, 0.5), r"--scale: expected smallest before largest, received (2.0, 0.5)"),
     "loss": ({"dice": "much"}, "--loss: expected a number, received {'dice': 'much'}"),
     "model_args": ({"norm": object}, "--model-args: expected text, numbers, true or false, and lists or tables of these, received"),
-    "half_size_epochs": (21, "--half-size-epochs: expected at most --epochs 20, received 21"),
+    "half_size": (3, "--half-size: expected a number of at least 0 and at most 1, received 3"),
     "weights": ("timm", "--weights: expected an --encoder that takes them, received 'timm'"),
     "std": ((0.2,), "--mean and --std: expected as many values each, received None and (0.2,)"),
     "track": (

@@ -81,8 +81,8 @@ class TrainOptions:
     """Passes over the training images."""
     minutes: Annotated[float, Within(0, above=True)] | None = None
     """Stop after so many minutes of training steps, if epochs have not ended before; the schedule then goes by the time."""
-    half_size_epochs: Whole = 0
-    """How many of the epochs, from the first on, run at half height and width."""
+    half_size: Share = 0.0
+    """The share of the training, from the first epoch on, that runs at half height and width."""
     batch_size: Count = 8
     """Images per step and process."""
     accumulate: Count = 1
@@ -153,8 +153,6 @@ class TrainOptions:
             object.__setattr__(self, key, value)
         if self.scale[0] > self.scale[1]:
             raise OptionError("--scale", expected="smallest before largest", received=self.scale)
-        if self.half_size_epochs > self.epochs:
-            raise OptionError("--half-size-epochs", expected=f"at most --epochs {self.epochs}", received=self.half_size_epochs)
         if (self.freeze_epochs or 0) > self.epochs:
             raise OptionError("--freeze-epochs", expected=f"at most --epochs {self.epochs}", received=self.freeze_epochs)
         if self.rare_crops and not self.augment:

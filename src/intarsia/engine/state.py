@@ -29,6 +29,8 @@ class Progress:
     """Its steps done."""
     loss_sum: float = 0.0
     """The sum of the losses of these steps."""
+    half: bool = True
+    """Whether the epoch runs at half size; once it does not, none does."""
     best: float = -1.0
     """The best mean IoU so far."""
     stale: int = 0

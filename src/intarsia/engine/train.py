@@ -183,15 +183,17 @@ def epochs(parts: Ingredients, progress: Progress, steps: int) -> Iterator[tuple
     """What is left of the training: each epoch with the stream of its batches, half-size ones first, until an early stop or the end
     of the time."""
     options = parts.options
-    for phase, half in (
-        (range(options.half_size_epochs), True),
-        (range(options.half_size_epochs, options.epochs), False),
-    ):
-        todo = range(max(phase.start, progress.epoch), phase.stop)
+    for half in (True, False):
+        todo = range(progress.epoch, options.epochs)
         stream = parts.batches(parts.order(todo, progress.step), half=half)
         for epoch in todo:
-            if (options.early_stop and progress.stale >= options.early_stop) or progress.done(options, steps) == 1:
+            done = progress.done(options, steps)
+            if (options.early_stop and progress.stale >= options.early_stop) or done == 1:
                 return
+            if progress.step == 0:  # within an epoch the size stays
+                progress.half = progress.half and done < options.half_size
+            if progress.half != half:
+                break
             yield epoch, stream
 
 

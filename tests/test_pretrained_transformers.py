@@ -71,6 +71,11 @@ def on_convnext() -> Any:
 
 
 @pytest.fixture(scope="module")
+def on_convnext_tiny() -> Any:
+    return upernet(transformers.ConvNextConfig(**STAGES), 384)
+
+
+@pytest.fixture(scope="module")
 def on_swin() -> Any:
     return upernet(SWIN, 384)
 
@@ -117,7 +122,11 @@ def test_segformer_b0_from_memory() -> None:
 
 @pytest.mark.parametrize(
     ("name", "encoder", "size"),
-    [("on_convnext", "convnext_atto", (64, 96)), ("on_swin", "swin_tiny_patch4_window7_224", (260, 132))],
+    [
+        ("on_convnext", "convnext_atto", (64, 96)),
+        ("on_convnext_tiny", "convnext_tiny", (96, 64)),
+        ("on_swin", "swin_tiny_patch4_window7_224", (260, 132)),
+    ],
 )
 def test_upernet(name: str, encoder: str, size: tuple[int, int], request: Any, tmp_path: Path) -> None:
     """The Swin's levels are no multiples of its windows, so they are padded; its deepest is smaller than one."""

@@ -72,7 +72,7 @@ def on_convnext() -> Any:
 
 @pytest.fixture(scope="module")
 def on_convnext_tiny() -> Any:
-    return upernet(transformers.ConvNextConfig(**STAGES), 384)
+    return upernet(transformers.ConvNextConfig(hidden_sizes=[96, 192, 384, 768], **STAGES), 384)
 
 
 @pytest.fixture(scope="module")

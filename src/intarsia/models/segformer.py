@@ -50,16 +50,15 @@ class AllMLP(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """One (B, in_channels[i], *s) for each level, finest first -> (B, width, *s) at the size of the finest."""
-        size = levels[0].shape[2:]
-        fused: Any = 0
         layer: Any  # linear
-        parts = self.fuse.weight.chunk(len(levels), dim=1)  # (width, width) for each level, deepest first
-        for features, layer, part in zip(reversed(levels), reversed(self.project), parts, strict=True):
+        parts = reversed(self.fuse.weight.chunk(len(levels), dim=1))  # (width, width) for each level, finest first
+        mixed = []
+        for features, layer, part in zip(levels, self.project, parts, strict=True):
             weight = (part @ layer.weight)[..., None, None]  # (width, in_channels[i], 1, 1)
-            mixed = conv2d(features, weight, part @ layer.bias)  # (B, width, *s)
-            if mixed.shape[2:] != size:
-                mixed = interpolate(mixed, size=size, mode="bilinear", align_corners=False)  # to the finest level's size
-            fused = fused + mixed
+            mixed.append(conv2d(features, weight, part @ layer.bias))  # (B, width, *s)
+        fused, *coarser = mixed
+        for sums in coarser:
+            fused = fused + interpolate(sums, size=levels[0].shape[2:], mode="bilinear", align_corners=False)  # (B, width, *s)
         return self.act(self.norm(fused))  # type: ignore[no-any-return]
 
 

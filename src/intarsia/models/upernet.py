@@ -116,8 +116,10 @@ class UPerNet(nn.Module):
         maps = [deeper]
         for lateral, smooth, level in zip(reversed(self.laterals), reversed(self.smooth), reversed(levels[:-1]), strict=True):
             deeper = lateral(level) + _enlarged(deeper, level)  # (B, width, *s of this level)
-            maps.insert(0, smooth(deeper))
-        fused = self.fuse(torch.cat([_enlarged(one, maps[0]) for one in maps], dim=1))  # (B, width, *s)
+            maps.append(smooth(deeper))
+        *coarser, finest = maps
+        wide = torch.cat([finest, *(_enlarged(one, finest) for one in reversed(coarser))], dim=1)  # (B, levels width, *s)
+        fused = self.fuse(wide)  # (B, width, *s)
         logits = self.classify(self.dropout(fused))  # (B, channels, *s)
         if self.training and self.auxiliary is not None:
             return Dense(logits, aux=(Dense(self.auxiliary(levels[-2])),))
@@ -126,6 +128,4 @@ class UPerNet(nn.Module):
 
 def _enlarged(features: Tensor, to: Tensor) -> Tensor:
     """(B, C, *s) at the size of `to`."""
-    if features.shape[2:] == to.shape[2:]:
-        return features
     return interpolate(features, size=to.shape[2:], mode="bilinear", align_corners=False)

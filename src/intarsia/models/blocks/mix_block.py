@@ -42,7 +42,9 @@ class Attention(nn.Module):
 
     def _reduced(self, tokens: Tensor) -> Tensor:
         height, width = tokens.shape[1:3]
-        features = pad(tokens.permute(0, 3, 1, 2), (0, max(0, self.reduction - width), 0, max(0, self.reduction - height)))
+        features = tokens.permute(0, 3, 1, 2)  # (B, *s, C) -> (B, C, *s)
+        if min(height, width) < self.reduction:
+            features = pad(features, (0, max(0, self.reduction - width), 0, max(0, self.reduction - height)))
         return self.reduce_norm(self.reduce(features).permute(0, 2, 3, 1))  # type: ignore[no-any-return]
 
 

@@ -204,6 +204,12 @@ def test_the_same_against_itself_shows_nothing():
     assert found.verdicts == ["no difference is shown: mean IoU +0.0000 [0.0000, 0.0000]"]
 
 
+def test_the_order_of_images_does_not_matter():
+    turned = counted(0.3, 10, first=10)
+    turned.merge(counted(0.3, 10))
+    assert compare_measures(turned, counted(0.1)).to_dict() == compare_measures(counted(0.3), counted(0.1)).to_dict()
+
+
 def test_classes_are_matched_by_name():
     turned = ClassSet(("car", "sky", "road"))
     plain = compare_measures(counted(0.3, measures=NAMES), counted(0.1, measures=NAMES))

@@ -184,7 +184,7 @@ def test_names() -> None:
             False,
         ),
         ("nvidia/segformer-b1-finetuned-cityscapes-640-1280", (640, 1280), "NVIDIA", "Cityscapes", False),
-        ("hf:openmmlab/upernet-convnext-tiny", (512, 512), "MIT", "ADE20K", True),
+        ("hf:openmmlab/upernet-convnext-tiny", (512, 512), "unknown", "ADE20K", False),
         ("hf:someone/segformer-ade", (512, 512), "unknown", "unknown", False),
     ],
 )

@@ -1,4 +1,7 @@
-"""The Python face: what the command line can do, as functions. Importing this loads no torch; the functions that need it do."""
+"""The Python face: what the command line can do, as functions. Importing this loads no torch; the functions that need it do.
+
+Over 300 lines because the whole face is read on one page, most of it signatures and their docstrings.
+"""
 
 from __future__ import annotations
 

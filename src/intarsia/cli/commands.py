@@ -1,4 +1,7 @@
-"""The commands: each calls the function of `intarsia` that does the work, and prints what comes of it."""
+"""The commands: each calls the function of `intarsia` that does the work, and prints what comes of it.
+
+Over 300 lines because every command is here with its options and their help, and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ __all__ = ["MODELS", "convert"]
 MODELS = ("segformer", "upernet")
 """What can be translated, by `model_type`."""
 SCORES = "decode_head.classifier.weight"
-PUBLISHERS = {"nvidia/segformer-": "NVIDIA Source Code License (non-commercial)", "openmmlab/upernet-": "MIT"}
-"""The licence of the weights by the beginning of their name on the hub."""
+PUBLISHERS = {"nvidia/segformer-": "NVIDIA Source Code License (non-commercial)", "openmmlab/upernet-": "unknown"}
+"""The licence of the weights by the beginning of their name on the hub; one not known here is told by the card beside them."""
 ADE20K = "ADE20K terms (non-commercial research)"
 DATA = {"-ade-": ADE20K, "openmmlab/": ADE20K, "-cityscapes-": "Cityscapes terms (non-commercial)"}
 """What they were trained on, by a part of their name."""

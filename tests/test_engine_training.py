@@ -224,3 +224,72 @@ def test_a_loss_that_is_no_number_stops_with_advice(tmp_path):
             quiet=True,
             **{**TINY, "lr": 1e30, "optimizer": "sgd"},
         )
+
+
+# -- a budget of time ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Every look at the clock finds it a second later, so that a step takes two."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr("intarsia.engine.train.perf_counter", lambda: float(next(ticks)))
+
+
+def test_minutes_end_a_training_within_an_epoch_and_bend_its_schedule(tmp_path, clock):
+    seen = []
+    data = folder_of_scenes(tmp_path / "data")  # three steps an epoch
+    options = {**TINY, "epochs": 100, "minutes": 33 / 60, "schedule": "poly", "warmup": 0.0}
+    run = intarsia.train(data, out=str(tmp_path / "run"), callbacks=[seen.append], quiet=True, **options)
+    progress = read_tensors(run.state)[1]["progress"]
+    assert progress["trained"] == 34.0, "17 steps of two seconds, evaluations not counted"
+    assert len(seen) == 6
+    assert [row["lr"] for row in seen] == pytest.approx([1e-2 * (1 - 2 * step / 33) ** 0.9 for step in (2, 5, 8, 11, 14, 16)])
+    assert "val_mean_iou" in seen[-1]
+    assert run.done
+
+
+def test_epochs_may_end_before_the_minutes(tmp_path, clock):
+    seen = []
+    data = folder_of_scenes(tmp_path / "data")
+    options = {**TINY, "epochs": 2, "minutes": 60.0, "schedule": "poly", "warmup": 0.0}
+    intarsia.train(data, out=str(tmp_path / "run"), callbacks=[seen.append], quiet=True, **options)
+    assert [row["lr"] for row in seen] == pytest.approx([1e-2 * (1 - 2 / 6) ** 0.9, 1e-2 * (1 - 5 / 6) ** 0.9])
+
+
+@pytest.mark.parametrize("at", [4, 15, 16])
+def test_a_training_by_the_clock_goes_on_with_the_time_it_had_left(tmp_path, clock, monkeypatch, at):
+    data = folder_of_scenes(tmp_path / "data")
+    options = {**TINY, "epochs": 100, "minutes": 33 / 60, "checkpoint_steps": 1, "evaluate_every": 100, "quiet": True}
+    whole = intarsia.train(data, out=str(tmp_path / "whole"), **options)
+    loss_of, calls = Ingredients.loss_of, iter(range(1, 999))
+
+    def broken(self, batch):
+        if next(calls) > at:
+            raise KeyboardInterrupt
+        return loss_of(self, batch)
+
+    monkeypatch.setattr(Ingredients, "loss_of", broken)
+    with pytest.raises(KeyboardInterrupt):
+        intarsia.train(data, out=str(tmp_path / "broken"), **options)
+    monkeypatch.setattr(Ingredients, "loss_of", loss_of)
+    assert read_tensors(tmp_path / "broken" / "state.safetensors")[1]["progress"]["trained"] == 2.0 * at
+    resumed = intarsia.resume(tmp_path / "broken", quiet=True)
+    assert read_tensors(resumed.state)[1]["progress"]["trained"] == 34.0
+    once, twice = read_tensors(whole.last)[0], read_tensors(resumed.last)[0]
+    assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+# -- options of the losses -----------------------------------------------------------------------------------------------------
+
+
+def test_options_reach_the_losses(void_data):
+    options = TrainOptions(
+        **TINY, loss={"focal": 1.0, "dice": 0.5}, loss_args={"focal.gamma": 3.0, "dice.smooth": 0.25}, aux_weight=0.7
+    )
+    loss = Ingredients(void_data, options, accelerator_for(options)).loss
+    assert [type(one).__name__ for one in loss.losses] == ["Focal", "Dice"]
+    assert (loss.losses[0].gamma, loss.losses[1].smooth, loss.aux_weight) == (3.0, 0.25, 0.7)
+    with pytest.raises(IntarsiaError, match="loss 'focal': expected its own options, received 'gama'. Did you mean 'gamma'"):
+        wrong = TrainOptions(**TINY, loss={"focal": 1.0}, loss_args={"focal.gama": 3.0})
+        Ingredients(void_data, wrong, accelerator_for(wrong))

@@ -13,14 +13,14 @@ from intarsia.core.catalogue import PACKAGE, find, members
 
 FACE = [
     "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "compare", "demo", "evaluate", "evaluate_folders",
-    "list_models", "load", "look", "lr_find", "open_dataset", "open_image", "open_mask", "predict", "reproduce", "resume", "scenes",
+    "fine_tune", "list_models", "load", "look", "lr_find", "open_dataset", "open_image", "open_mask", "predict", "reproduce", "resume", "scenes",
     "train",
 ]  # fmt: skip
 NOUNS = [
     "Batch", "ClassSet", "Dense", "Image", "Output", "Pixels", "Predictor", "Queries", "Regions", "Sample", "Scorer", "Segments",
     "Targets",
 ]  # fmt: skip
-COMMANDS = ["demo", "look", "train", "resume", "lr-find", "evaluate", "compare", "predict", "reproduce", "models"]
+COMMANDS = ["demo", "look", "train", "fine-tune", "resume", "lr-find", "evaluate", "compare", "predict", "reproduce", "models"]
 FAMILIES = ["data.formats", "transforms", "models", "losses", "decode", "metrics", "draw"]
 MODULES = sorted(
     "intarsia." + path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")

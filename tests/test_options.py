@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from intarsia.core.errors import OptionError
 from intarsia.engine import options as module
-from intarsia.engine.options import LrFindOptions, TrainOptions
+from intarsia.engine.options import FineTuneOptions, LrFindOptions, TrainOptions
 from intarsia.engine.settings import from_toml, to_toml
 
 WRONG = {
@@ -39,6 +39,11 @@ WRONG = {
     "model_args": ({"norm": object}, "--model-args: expected text, numbers, true or false, and lists or tables of these, received"),
     "half_size": (3, "--half-size: expected a number of at least 0 and at most 1, received 3"),
     "weights": ("timm", "--weights: expected an --encoder that takes them, received 'timm'"),
+    "freeze_epochs": (21, "--freeze-epochs: expected at most --epochs 20, received 21"),
+    "layer_decay": (0.0, "--layer-decay: expected a number above 0 and at most 1, received 0.0"),
+    "minutes": (0, "--minutes: expected a number above 0, received 0"),
+    "rare_crops": (1.1, "--rare-crops: expected a number of at least 0 and at most 1, received 1.1"),
+    "loss_args": ({"dise.smooth": 1}, "--loss-args dise: expected a loss that --loss names. Did you mean 'dice'?"),
     "std": ((0.2,), "--mean and --std: expected as many values each, received None and (0.2,)"),
     "track": (
         ["tensorboard", "neptune"],
@@ -60,6 +65,10 @@ def test_more_contradictions():
         TrainOptions(mean=(0.5,), std=(0.0,))
     with pytest.raises(OptionError, match="--loss: expected at least one name=weight above 0"):
         TrainOptions(loss={"dice": 0.0})
+    with pytest.raises(OptionError, match="--loss-args: expected loss.option=value, such as focal.gamma=2, received gamma=2"):
+        TrainOptions(loss_args={"gamma": 2})
+    with pytest.raises(OptionError, match="--encoder: expected none, because runs/a brings its own, received resnet18"):
+        TrainOptions(start_from="runs/a", encoder="resnet18")
     with pytest.raises(OptionError, match=r"--lowest: expected below --highest 10\.0, received 11\.0"):
         LrFindOptions(lowest=11)
     with pytest.raises(OptionError, match="--epochs"):
@@ -112,6 +121,24 @@ def test_none_is_the_default_wherever_it_is_allowed():
     assert all(field.default is None for field in fields(LrFindOptions) if "None" in field.type)
 
 
+def test_options_of_losses_are_kept_by_loss():
+    options = TrainOptions(loss={"focal": 1.0, "my.losses:Mine": 1.0}, loss_args={"focal.gamma": 2, "my.losses:Mine.power": 3.0})
+    assert options.loss_args == {"focal": {"gamma": 2}, "my.losses:Mine": {"power": 3.0}}
+    assert from_toml(TrainOptions, to_toml(options)) == options
+    assert replace(options, lr=1.0).loss_args == options.loss_args
+
+
+def test_fine_tuning_has_defaults_of_its_own_and_becomes_a_training():
+    options = FineTuneOptions(epochs=14)
+    assert (options.freeze_epochs, options.lr, options.layer_decay) == (2, 5e-4, 0.8)
+    assert FineTuneOptions(freeze_epochs=0).freeze_epochs == 0
+    training = options.of("runs/a")
+    assert type(training) is TrainOptions
+    assert (training.start_from, training.freeze_epochs) == ("runs/a", 2)
+    with pytest.raises(OptionError, match="--start-from: expected the source runs/a, received runs/b. Leave it out."):
+        FineTuneOptions(start_from="runs/b").of("runs/a")
+
+
 def test_toml_of_the_defaults_is_short_and_flat():
     text = to_toml(TrainOptions())
     assert "encoder" not in text.split("[")[0].replace("encoder_lr_factor", "")
@@ -151,7 +178,7 @@ def test_overrides_go_before_the_file(tmp_path):
     assert (options.epochs, options.seed, options.weights) == (4, 5, "timm")
 
 
-@pytest.mark.parametrize("kind", [TrainOptions, LrFindOptions])
+@pytest.mark.parametrize("kind", [TrainOptions, LrFindOptions, FineTuneOptions])
 def test_every_field_has_its_help(kind):
     tree = ast.parse(inspect.getsource(module))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)

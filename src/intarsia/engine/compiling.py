@@ -42,7 +42,7 @@ class Compiled:
         except (TorchDynamoException, RuntimeError) as error:
             self.forward = self.network
             output = self.forward(*args, **options)  # an error of the network itself comes again
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = " ".join((str(error).strip() or type(error).__name__).splitlines()[:2])
             self.tell(f"--compile: torch.compile cannot compile here ({reason}), so the network runs as written")
         else:
             self.tell(f"--compile: {perf_counter() - clock:.1f} s to compile, once in each process and size of picture")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["describe_all", "multiply_adds"]
+__all__ = ["describe_all", "measured", "multiply_adds"]
 
 CLASSES, CHANNELS, SIZE = 11, 3, (360, 480)
 """What every network of the table is made for, and shown: (H, W) of CamVid at half size."""
@@ -117,7 +117,7 @@ def _cost(make: Callable[[], nn.Module], device: torch.device | None) -> dict[st
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "multiply_adds": multiply_adds(network, SIZE),
     }
-    return size if device is None else {**size, **_measured(make(), device)}
+    return size if device is None else {**size, **measured(make(), device)}
 
 
 def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
@@ -139,7 +139,7 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
     return int(counter.get_total_flops()) // 2  # it counts a multiplication and an addition as two
 
 
-def _measured(network: nn.Module, device: torch.device) -> dict[str, Any]:
+def measured(network: nn.Module, device: torch.device) -> dict[str, Any]:
     """The median time of a prediction as `Model` makes it, after some that warm up."""
     precision = precision_for("auto", device)
     network = network.to(device).to(memory_format=torch.channels_last).eval()

@@ -48,7 +48,7 @@ def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Calla
     >>> never_predicted([["pole", "car"], ["pole"]], 0.6, lambda: {"pole": 0.004})["never predicted: pole"][:77]
     "Class 'pole' has not been predicted once, and has 0.4% of the training pixels"
     """
-    if done < LATER or not history:
+    if done < LATER or not history or (len(history) < 2 and done < 1):
         return {}
     lasting = [name for name in history[-1] if all(name in names for names in history[-2:])]
     known = shares() if lasting else {}

@@ -72,5 +72,7 @@ class Normalise(nn.Module):
 
         # subtracting first keeps the precision of 16-bit values within a narrow range
         wide.sub_(tiled(shift)).div_(tiled(scale))
-        normalised = wide.view(*wide.shape[:-1], width, channels).movedim(-1, 1)  # (B, C, *S)
-        return normalised if valid is None else normalised.masked_fill_(~valid[:, None], 0)  # also where nodata is NaN
+        normalised = wide.view(*wide.shape[:-1], width, channels)  # (B, *S, C)
+        if valid is not None:
+            normalised.masked_fill_(~valid[..., None], 0)  # also where nodata is NaN
+        return normalised.movedim(-1, 1)  # (B, C, *S)

@@ -290,6 +290,6 @@ def test_options_reach_the_losses(void_data):
     loss = Ingredients(void_data, options, accelerator_for(options)).loss
     assert [type(one).__name__ for one in loss.losses] == ["Focal", "Dice"]
     assert (loss.losses[0].gamma, loss.losses[1].smooth, loss.aux_weight) == (3.0, 0.25, 0.7)
+    wrong = TrainOptions(**TINY, loss={"focal": 1.0}, loss_args={"focal.gama": 3.0})
     with pytest.raises(IntarsiaError, match="loss 'focal': expected its own options, received 'gama'. Did you mean 'gamma'"):
-        wrong = TrainOptions(**TINY, loss={"focal": 1.0}, loss_args={"focal.gama": 3.0})
         Ingredients(void_data, wrong, accelerator_for(wrong))

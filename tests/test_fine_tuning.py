@@ -96,6 +96,19 @@ def test_as_many_classes_of_other_names_are_not_mistaken_for_the_same():
     assert not torch.equal(new.classify.weight[2:], old.classify.weight[2:])
 
 
+@pytest.mark.parametrize("name", members("models"))
+def test_a_network_for_rgb_goes_on_with_grey_images_as_if_they_were_rgb(name):
+    torch.manual_seed(0)
+    old, new = (find("models", name).tiny(len(OLD), channels).eval() for channels in (3, 1))
+    for scaling in (old.normalise, new.normalise):
+        scaling.mean.fill_(0.5)
+        scaling.std.fill_(0.25)
+    carry_over(old, OLD, new, OLD, in_channels=1)
+    images = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(new(images).logits, old(images.expand(1, 3, 64, 64)).logits, rtol=1e-4, atol=1e-4)
+
+
 def test_another_network_is_refused():
     UNet = find("models", "unet")  # noqa: N806
     with pytest.raises(CheckpointError, match=r"encoder.*: expected shape \(16, 3, 3, 3\), received \(8, 3, 3, 3\)"):
@@ -113,8 +126,10 @@ def test_the_scaling_of_the_source_goes_along_unless_another_is_asked_for(folder
     other = found.recipe_for(data[0], data, replace(options, mean=(0.5,) * 3, std=(0.5,) * 3))
     assert other.pixels == Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)
     wide = replace(data[0], image=np.repeat(data[0].image, 2, axis=-1))
-    with pytest.raises(OptionError, match="--start-from: expected a network for images of 6 channels, received 3"):
-        found.recipe_for(wide, data, options)
+    assert len(found.recipe_for(wide, data, options).pixels.mean) == 6
+    four = replace(found, recipe=replace(found.recipe, in_channels=4))
+    with pytest.raises(OptionError, match="--start-from: expected a network for images of 6 channels, or of 3, .*, received 4"):
+        four.recipe_for(wide, data, options)
     with pytest.raises(OptionError, match="--model: expected unet, which .* is, or none, received segnet"):
         found.recipe_for(data[0], data, replace(options, model="segnet"))
 

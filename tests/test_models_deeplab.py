@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
 
 from intarsia.core.errors import OptionError
-from intarsia.models.blocks.pooled_norm import PooledNorm
 from intarsia.models.deeplabv3 import DeepLabV3
 from intarsia.models.deeplabv3_plus import DeepLabV3Plus
 from intarsia.models.dilated_fcn import DilatedFCN
@@ -216,19 +215,6 @@ def test_one_image_can_be_trained_on(network: Any) -> None:
     net = network.tiny(5).train()
     net(torch.randint(0, 256, (1, 3, 40, 56))).logits.square().mean().backward()
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
-
-
-def test_pooled_norm_is_batch_norm_but_for_one_value() -> None:
-    torch.manual_seed(0)
-    ours, theirs = (randomised(norm(4)) for norm in (PooledNorm, torch.nn.BatchNorm2d))
-    for shape in ((2, 4, 1, 1), (1, 4, 2, 1)):
-        features = torch.randn(shape)
-        torch.testing.assert_close(ours(features), theirs(features), rtol=0, atol=0)
-        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
-    one = torch.randn(1, 4, 1, 1)
-    before = ours.running_mean.clone()
-    torch.testing.assert_close(ours(one), theirs.eval()(one), rtol=0, atol=0)
-    assert torch.equal(ours.running_mean, before)
 
 
 @pytest.mark.parametrize("stride", [None, 8])

@@ -129,9 +129,9 @@ def test_what_does_not_fit_is_named() -> None:
         with pytest.raises(CheckpointError, match=re.escape(text)):
             convert(name, other)
 
-    refused("1 tensors without a place: extra.weight. The file is of another network", **{"extra.weight": torch.ones(1)})
-    refused("1 tensors of another shape: classifier.scale.1.weight", **{"classifier.scale.1.weight": torch.ones(1)})
-    refused("1 tensors missing: weigh.weight", **{"classifier.scale.1.weight": None})
+    refused("1 without a place: extra.weight. They are of another network", **{"extra.weight": torch.ones(1)})
+    refused("1 of another shape: classifier.scale.1.weight", **{"classifier.scale.1.weight": torch.ones(1)})
+    refused("1 missing: weigh.weight", **{"classifier.scale.1.weight": None})
     refused(
         f"torchvision's {name}: expected a tensor classifier.low_classifier.weight", **{"classifier.low_classifier.weight": None}
     )

@@ -12,6 +12,7 @@ from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.errors import CheckpointError, OptionError
 from intarsia.engine.sources import network_from
+from intarsia.models.encoders.weights import adapted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from intarsia.engine.recipe import Recipe
 
 __all__ = ["Source", "carry_over", "source_of"]
+
+RGB = 3
+"""The channels of images that networks are mostly pretrained on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +39,17 @@ class Source:
     def recipe_for(self, first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         """How the network that goes on is made: as the source was, for the classes and the size of the data.
 
-        It keeps the scaling of pixels that its weights expect unless mean and std are given. Raises OptionError where the options
-        name another model, or the images have other channels than the network takes.
+        It keeps the scaling of pixels that its weights expect unless mean and std are given. A network for RGB goes on with any
+        number of channels. Raises OptionError where another number differs from that of the images, or the options name another
+        model.
         """
         old, channels = self.recipe, first.image.shape[-1]
-        if channels != old.in_channels:
-            raise OptionError("--start-from", expected=f"a network for images of {channels} channels", received=old.in_channels)
+        if channels != old.in_channels != RGB:
+            expected = f"a network for images of {channels} channels, or of {RGB}, which is fitted"
+            raise OptionError("--start-from", expected=expected, received=old.in_channels)
         if options.model not in ("unet", old.model):  # the default, or its own name
             raise OptionError("--model", expected=f"{old.model}, which {self.name} is, or none", received=options.model)
-        pixels = old.pixels
+        pixels = old.pixels.for_channels(channels)
         if options.mean is not None and options.std is not None:
             pixels = Pixels(mean=options.mean, std=options.std).for_channels(channels)
         if first.image.dtype != np.uint8:
@@ -54,6 +60,7 @@ class Source:
             old,
             classes=data.classes,
             pixels=pixels,
+            in_channels=channels,
             size=options.size or first.image.shape[:-1],
             origin={**origin, "start_from": self.name, "start_origin": old.origin},
             licences=replace(old.licences, data="; ".join(learnt_from) or "none"),
@@ -74,12 +81,14 @@ def source_of(options: TrainOptions) -> Source | None:
     return Source(options.start_from, network, recipe)
 
 
-def carry_over(old: nn.Module, known: ClassSet, new: nn.Module, classes: ClassSet) -> None:
-    """Puts the weights of `old`, trained for the classes `known`, into `new`, made in the same way for `classes`.
+def carry_over(old: nn.Module, known: ClassSet, new: nn.Module, classes: ClassSet, in_channels: int = RGB) -> None:
+    """Puts the weights of `old`, trained for the classes `known`, into `new`, made in the same way for `classes` and images of
+    `in_channels`.
 
     In the layers called `classify`, and wherever shapes differ by the number of channels alone, the rows of classes that both know
-    by name are carried over and the others stay as `new` has them; any other tensor is taken as it is. The scaling of pixels is
-    that of `new`. Raises CheckpointError where a tensor has no partner of its shape.
+    by name are carried over and the others stay as `new` has them. An encoder's first convolution for RGB is fitted to other
+    channels (`adapted`). Any other tensor is taken as it is; the scaling of pixels is that of `new`. Raises CheckpointError where a
+    tensor has no partner of its shape.
     """
     table = known.index_of
     partners = [table.get(name, -1) for name in classes.names]
@@ -93,6 +102,8 @@ def carry_over(old: nn.Module, known: ClassSet, new: nn.Module, classes: ClassSe
             continue
         if name not in given:
             raise CheckpointError(name, expected="a tensor in the network to start from", received="none")
+        if name.startswith("encoder."):
+            given[name] = adapted(given[name], tensor, in_channels)
         counts = (known.channels, classes.channels)
         axes = [axis for axis in range(min(tensor.ndim, 2)) if _by_class(name, axis, given[name], tensor, counts)]
         if any(a != b for axis, (a, b) in enumerate(zip(given[name].shape, tensor.shape, strict=False)) if axis not in axes):

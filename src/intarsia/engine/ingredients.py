@@ -62,7 +62,7 @@ class Ingredients:
         self.tell: Callable[[str], object] = print
         self.notes: list[str] = []  # what to tell before the first epoch
         if source:
-            carry_over(source.network, source.recipe.classes, network, self.recipe.classes)
+            carry_over(source.network, source.recipe.classes, network, self.recipe.classes, self.recipe.in_channels)
             self.notes.append(source.told(self.recipe.classes))
         learn(network, options, 0)
         self.bare: nn.Module = network.to(memory_format=torch.channels_last if options.channels_last else torch.contiguous_format)

@@ -1,7 +1,8 @@
 """DeepLabv3 (Chen, Papandreou, Schroff, Adam 2017, arXiv 1706.05587): one map, kept fine by dilation, seen at several scales.
 
 Deviations from the paper, both torchvision's and segmentation_models.pytorch's: a 3x3 convolution before the scores and dropout in
-the pyramid. No multi-grid (section 4.2): the convolutions of a stage share their dilation.
+the pyramid. No multi-grid (section 4.2): the convolutions of a stage share their dilation. One or two images in a
+batch, pooled to one cell each, are normed by the running statistics.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """PSPNet (Zhao, Shi, Qi, Wang, Jia 2017, arXiv 1612.01105): one map, and beside each cell what its surroundings look like.
 
-Deviations from the paper: the encoder is timm's, so without the authors' deep stem unless it is named (resnet50c), and one image in
-a batch is normed by the running statistics where it is pooled to one cell. segmentation_models.pytorch has no norm there, a fusing
-convolution of 1x1 and one of 3x3 for the scores; `kernel` sets the former.
+Deviations from the paper: the encoder is timm's, so without the authors' deep stem unless it is named (resnet50c), and one or two
+images in a batch are normed by the running statistics where they are pooled to one cell. segmentation_models.pytorch has no norm
+there, a fusing convolution of 1x1 and one of 3x3 for the scores; `kernel` sets the former.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from intarsia.core.pixels import Pixels
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Loaded", "file_licence", "file_pixels", "load_tensors", "load_weights", "read_tensors"]
+__all__ = ["Loaded", "adapted", "file_licence", "file_pixels", "load_tensors", "load_weights", "read_tensors"]
 
 KINDS = ("weight", "bias", "running_mean", "running_var")
 """The tensors of one module in state-dict order."""
@@ -71,7 +71,7 @@ def load_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str, in
     wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
     table = _by_name(list(wanted), list(tensors)) or _by_order(list(wanted), list(tensors))
     for ours, theirs in table.items():
-        tensors[theirs] = _adapted(tensors[theirs], wanted[ours], in_channels)
+        tensors[theirs] = adapted(tensors[theirs], wanted[ours], in_channels)
     unfit = [name for name in wanted if name not in table or tensors[table[name]].shape != wanted[name].shape]
     if unfit:
         first, partner = unfit[0], table.get(unfit[0])
@@ -142,7 +142,14 @@ def _by_order(ours: list[str], theirs: list[str]) -> dict[str, str]:
     return {our: their for our, their in pairs if our.rpartition(".")[2] == their.rpartition(".")[2]}
 
 
-def _adapted(tensor: Tensor, wanted: Tensor, in_channels: int) -> Tensor:
-    """The first convolution for another number of channels; any other tensor as it is."""
+def adapted(tensor: Tensor, wanted: Tensor, in_channels: int) -> Tensor:
+    """A first convolution that was made for RGB, for `in_channels`, timm's way; any other tensor as it is.
+
+    For one channel the weights of red, green and blue are added up, so that a grey image gives what it gave as RGB.
+
+    >>> import torch
+    >>> adapted(torch.ones(8, 3, 3, 3), torch.zeros(8, 1, 3, 3), 1)[0, 0, 0].tolist()
+    [3.0, 3.0, 3.0]
+    """
     first = tensor.ndim == 4 and tensor.shape != wanted.shape and tensor.shape[1] == 3 and wanted.shape[1] == in_channels
     return adapt_input_conv(in_channels, tensor) if first else tensor

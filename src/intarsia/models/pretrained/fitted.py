@@ -15,23 +15,28 @@ if TYPE_CHECKING:
 __all__ = ["fitted"]
 
 
-def fitted(source: str, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fitted(
+    source: str, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], theirs: Mapping[str, str] | None = None
+) -> dict[str, Tensor]:
     """`given`, under our names, as a whole state dict in the dtypes of `wanted`, that of our untrained network.
 
     A 1x1 convolution and a linear layer may stand for each other. Our scaling, and counters of training steps that are not given,
-    stay as in `wanted`. Raises CheckpointError, naming them, for tensors that have no place, are of another shape or are missing.
+    stay as in `wanted`. Raises CheckpointError for tensors that have no place, are of another shape or are missing; it names them
+    as the source does where `theirs` tells how.
     """
     homeless = [name for name in given if name not in wanted]
     unfit = [name for name, tensor in given.items() if name in wanted and not _same(tensor, wanted[name])]
     missing = [name for name in wanted if name not in given and not name.startswith("normalise.") and not name.endswith(COUNTER)]
     for fault, names in (("without a place", homeless), ("of another shape", unfit), ("missing", missing)):
         if names:
-            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            shown = ", ".join((theirs or {}).get(name, name) for name in names[:4]) + (
+                f" and {len(names) - 4} more" if len(names) > 4 else ""
+            )
             raise CheckpointError(
                 source,
                 expected=f"{len(wanted)} tensors that fit the network",
                 received=f"{len(names)} {fault}: {shown}",
-                hint="The weights are of another network than their config says, or of one that was changed.",
+                hint="They are of another network than they are said to be, or of one that was changed.",
             )
     return {name: given[name].reshape(tensor.shape).to(tensor) if name in given else tensor for name, tensor in wanted.items()}
 

@@ -14,8 +14,8 @@ from intarsia.core.catalogue import find
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.licences import Licences
 from intarsia.core.pixels import Pixels
-from intarsia.models.encoders.weights import COUNTER
 from intarsia.models.pretrained.converted import Converted
+from intarsia.models.pretrained.fitted import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,14 +97,13 @@ def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
     wanted = find("models", model)(channels, pixels=pixels, **arguments).state_dict()
     backbone = "encoder.features" if "mobilenet" in name else "encoder.network"
     table = {_ours(key, modules, backbone): key for key in state}
-    _check(name, table, state, wanted)
     return Converted(
         model=model,
         arguments=arguments,
         names=VOC if channels == len(VOC) else tuple(f"class{index}" for index in range(channels)),
         pixels=pixels,
         size=(520, 520),
-        state={ours: state[table[ours]].to(tensor) if ours in table else tensor for ours, tensor in wanted.items()},
+        state=fitted(f"torchvision's {name}", {ours: state[key] for ours, key in table.items()}, wanted, table),
         licences=LICENCES,
         source=f"torchvision:{name}",
     )
@@ -116,19 +115,3 @@ def _ours(key: str, modules: Mapping[str, str], backbone: str) -> str:
         return f"{backbone}.{key.removeprefix('backbone.')}"
     module, _, kind = key.rpartition(".")
     return f"{modules.get(module, module)}.{kind}"
-
-
-def _check(name: str, table: Mapping[str, str], state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """That each of their tensors has a place of its shape in ours, and each of ours its weights."""
-    homeless = [their for our, their in table.items() if our not in wanted]
-    unfit = [their for our, their in table.items() if our in wanted and state[their].shape != wanted[our].shape]
-    missing = [our for our in wanted if our not in table and not our.startswith("normalise.") and not our.endswith(COUNTER)]
-    for fault, names in (("without a place", homeless), ("of another shape", unfit), ("missing", missing)):
-        if names:
-            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-            raise CheckpointError(
-                f"torchvision's {name}",
-                expected="a state dict of that network",
-                received=f"{len(names)} tensors {fault}: {shown}",
-                hint="The file is of another network, or of one that was changed.",
-            )

@@ -1,0 +1,18 @@
+"""The pages of docs/results say what the counts that are kept beside them say."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+SCRIPT = runpy.run_path(str(RESULTS / "experiments.py"))
+
+
+@pytest.mark.parametrize("experiment", SCRIPT["EXPERIMENTS"])
+def test_the_tables_follow_from_the_counts(experiment: str) -> None:
+    tables = SCRIPT["tables"](experiment)
+    assert len(tables.splitlines()) > 3
+    assert tables in (RESULTS / f"{experiment}.md").read_text(encoding="utf-8")

@@ -74,6 +74,44 @@ def test_a_training_takes_them_with_its_beta(data):
     assert parts.class_shares() == pytest.approx(dict(zip(NAMES, counts / counts.sum(), strict=True)))
 
 
+def labelled(*layers, classes, names, groups=()):
+    segments = Segments(np.array(layers, np.int8), classes)
+    sample = Sample(np.zeros((*segments.ids.shape[1:], 3), np.uint8), segments, "0")
+    return Dataset.from_samples([sample], ClassSet(names, groups=groups))
+
+
+def test_a_class_of_two_groups_counts_all_its_pixels():
+    """The core lies within the whole; each is asked for itself."""
+    whole, core = [[1, 1, 1, 1, 0, -1]], [[0, 2, 2, 0, 0, 0]]
+    nested = labelled(whole, core, classes=[0, 1], names=("whole", "core"), groups=(("whole",), ("core",)))
+    counts, homes = pixel_counts(nested, 2)
+    assert counts.tolist() == [4, 2]
+    assert homes.tolist() == [5, 5]
+
+
+def test_segments_that_are_not_trained_do_not_count():
+    street = Segments(np.array([[[1, 1, 2, -1]]], np.int8), [0, 1])
+    classes = ClassSet(("road", "car"), things=("car",))
+    data = Dataset.from_samples([Sample(np.zeros((1, 4, 3), np.uint8), street, "0")], classes)
+    assert pixel_counts(data, 2)[0].tolist() == [2, 1]
+    assert pixel_counts(data, 2, which="things")[0].tolist() == [0, 1]
+
+
+def test_nothing_counts_where_it_has_a_channel():
+    data = labelled([[1, 1, 0, -1]], classes=[0], names=("road",))
+    assert pixel_counts(data, 1)[0].tolist() == [2]
+    assert [values.tolist() for values in pixel_counts(data, 2)] == [[2, 1], [3, 3]]
+
+
+def test_a_class_that_the_first_images_miss_is_looked_for():
+    samples = [
+        Sample(np.zeros((2, 2, 3), np.uint8), Segments.from_semantic(np.full((2, 2), int(at == 3)), 2), f"{at}") for at in range(9)
+    ]
+    data = Dataset.from_samples(samples, ClassSet(("road", "pole")))
+    assert pixel_counts(data, 2, enough=2)[0].tolist() == [16, 4], "0 and 8, then 1, 2, 3"
+    assert class_weights("inverse", *pixel_counts(data, 2, enough=2)).min() > 0
+
+
 # -- crops ---------------------------------------------------------------------------------------------------------------------
 
 

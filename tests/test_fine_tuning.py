@@ -25,6 +25,8 @@ from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import parameter_groups
 from intarsia.engine.options import FineTuneOptions, TrainOptions
 from intarsia.engine.stages import encoder_stages, learn, rate_factors
+from intarsia.engine.state import Progress
+from intarsia.engine.train import is_over
 from intarsia.models.encoders.make import make_encoder
 from test_engine_distributed import HERE, run_two
 
@@ -186,18 +188,18 @@ def buffers(network):
 
 
 @pytest.mark.parametrize(
-    ("changes", "epoch", "still"),
+    ("changes", "done", "still"),
     [
-        ({"freeze_epochs": 2}, 1, True),
-        ({"freeze_epochs": 2}, 2, False),
-        ({"freeze_norm": True}, 5, True),
-        ({"encoder_lr_factor": 0.0}, 9, True),
-        ({}, 0, False),
+        ({"freeze": 0.2}, 0.1, True),
+        ({"freeze": 0.2}, 0.2, False),
+        ({"freeze_norm": True}, 0.5, True),
+        ({"encoder_lr_factor": 0.0}, 0.9, True),
+        ({}, 0.0, False),
     ],
 )
-def test_statistics_of_a_frozen_encoder_do_not_move_and_those_of_the_decoder_do(changes, epoch, still):
+def test_statistics_of_a_frozen_encoder_do_not_move_and_those_of_the_decoder_do(changes, done, still):
     network = find("models", "unet").tiny(3)
-    learn(network, TrainOptions(**changes), epoch)
+    learn(network, TrainOptions(**changes), done)
     before = buffers(network)
     network(torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)).logits.sum().backward()
     after = buffers(network)
@@ -215,7 +217,7 @@ def test_statistics_of_a_frozen_encoder_do_not_move_and_those_of_the_decoder_do(
 def test_a_network_without_an_encoder_says_so():
     plain = nn.Conv2d(3, 3, 1)
     for flag, options in {
-        "--freeze-epochs": TrainOptions(freeze_epochs=1),
+        "--freeze": TrainOptions(freeze=0.1),
         "--layer-decay": TrainOptions(layer_decay=0.5),
         "--freeze-norm": TrainOptions(freeze_norm=True),
         "--encoder-lr-factor": TrainOptions(encoder_lr_factor=0.1),
@@ -234,7 +236,7 @@ def encoder_of(path: Path) -> dict[str, torch.Tensor]:
 
 def test_the_encoder_stays_as_it_was_while_it_is_frozen_and_then_learns(folder, source, tmp_path, capsys):
     data = renamed(folder, car="lorry")
-    options = {**TINY, "out": str(tmp_path / "run"), "epochs": 2, "freeze_epochs": 1, "lr": 1e-2, "quiet": False}
+    options = {**TINY, "out": str(tmp_path / "run"), "epochs": 2, "freeze": 0.5, "lr": 1e-2, "quiet": False}
     kept = []
     last = tmp_path / "run" / "weights" / "last.safetensors"
     run = intarsia.fine_tune(source, data, callbacks=[lambda _: kept.append(encoder_of(last))], **options)
@@ -252,7 +254,7 @@ def test_the_encoder_stays_as_it_was_while_it_is_frozen_and_then_learns(folder, 
 @pytest.mark.parametrize("at", [3, 5, 8])
 def test_a_fine_tuning_broken_off_and_resumed_has_the_weights_of_one_that_was_not(folder, source, tmp_path, monkeypatch, at):
     """Three steps an epoch, the encoder frozen for two epochs: broken off in the first, in the second, after the thaw."""
-    options = {**TINY, "epochs": 4, "freeze_epochs": 2, "checkpoint_steps": 1, "ema": 0.9, "layer_decay": 0.5, "optimizer": "sgd"}
+    options = {**TINY, "epochs": 4, "freeze": 0.5, "checkpoint_steps": 1, "ema": 0.9, "layer_decay": 0.5, "optimizer": "sgd"}
     whole = intarsia.fine_tune(source, folder, out=str(tmp_path / "whole"), **options)
     calls = iter(range(1, 99))
     loss_of = Ingredients.loss_of
@@ -273,8 +275,38 @@ def test_a_fine_tuning_broken_off_and_resumed_has_the_weights_of_one_that_was_no
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
+@pytest.mark.parametrize("half_size", [0.0, 0.5])
+def test_the_encoder_thaws_within_an_epoch_and_by_the_clock(folder, source, tmp_path, monkeypatch, half_size):
+    """Every look at the clock finds it a second later, so a step takes two: of 33 seconds the first 10 are frozen, five steps."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr("intarsia.engine.train.perf_counter", lambda: float(next(ticks)))
+    frozen, loss_of = [], Ingredients.loss_of
+
+    def watched(self, batch):
+        frozen.append(not any(parameter.requires_grad for parameter in self.bare.encoder.parameters()))
+        assert frozen[-1] != self.bare.encoder.training
+        return loss_of(self, batch)
+
+    monkeypatch.setattr(Ingredients, "loss_of", watched)
+    options = {**TINY, "epochs": 100, "minutes": 33 / 60, "freeze": 0.3, "half_size": half_size}
+    intarsia.fine_tune(source, folder, out=str(tmp_path / "run"), **options)
+    assert frozen == [True] * 5 + [False] * 12
+
+
+def test_an_early_stop_waits_for_the_thaw():
+    options, progress = TrainOptions(freeze=0.5, early_stop=2), Progress(stale=3)
+    assert [is_over(options, progress, done) for done in (0.0, 0.49, 0.5, 1.0)] == [False, False, True, True]
+    assert not is_over(options, Progress(stale=1), 0.5)
+    assert not is_over(TrainOptions(), progress, 0.99)
+
+
+def test_options_of_another_command_are_refused(folder, source):
+    with pytest.raises(OptionError, match="options: expected FineTuneOptions, received TrainOptions"):
+        intarsia.fine_tune(source, folder, TrainOptions())
+
+
 def test_a_fine_tuning_is_reproduced(folder, source, tmp_path):
-    run = intarsia.fine_tune(source, folder, out=str(tmp_path / "run"), epochs=1, freeze_epochs=0, **TINY)
+    run = intarsia.fine_tune(source, folder, out=str(tmp_path / "run"), epochs=1, freeze=0, **TINY)
     assert intarsia.reproduce(run, quiet=True)["largest_weight_difference"] == 0
 
 
@@ -288,7 +320,7 @@ def test_with_no_step_taken_it_is_the_source(folder, source):
 def test_the_command_and_its_defaults(folder, source, tmp_path, capsys):
     assert main(["fine-tune", str(source.folder), str(folder), "--epochs", "10", "--print-config"]) == 0
     printed = capsys.readouterr().out
-    for line in ("freeze_epochs = 2", "lr = 0.0005", "layer_decay = 0.8", f'start_from = "{source.folder}"'):
+    for line in ("lr = 0.0005", "layer_decay = 0.8", f'start_from = "{source.folder}"'):
         assert line in printed.splitlines()
     words = ["--out", str(tmp_path / "run"), "--epochs", "1", "--batch-size", "4", "--device", "cpu", "--quiet"]
     assert main(["fine-tune", str(source.folder), str(folder), *words]) == 0
@@ -303,7 +335,7 @@ def test_the_command_and_its_defaults(folder, source, tmp_path, capsys):
 def test_two_processes_freeze_and_thaw_as_one(tmp_path):
     """Without batch norm and clipping the losses are those of one process, before and after the encoder thaws."""
     write_scenes(tmp_path / "data", 14, size=(24, 32), val=0.3, test=0)
-    recipe = {"model": "plain_network:Encoded", "optimizer": "sgd", "lr": 0.1, "epochs": 3, "freeze_epochs": 1}
+    recipe = {"model": "plain_network:Encoded", "optimizer": "sgd", "lr": 0.1, "epochs": 3, "freeze": 0.34}
     recipe |= {"loss": {"cross_entropy": 1.0}, "augment": False, "device": "cpu", "precision": "fp32", "quiet": True}
     one = intarsia.train(tmp_path / "data", out=str(tmp_path / "one"), batch_size=4, **recipe)
     code = f"import intarsia; intarsia.train({str(tmp_path / 'data')!r}, out={str(tmp_path / 'two')!r}, batch_size=2, **{recipe!r})"

@@ -39,7 +39,7 @@ WRONG = {
     "model_args": ({"norm": object}, "--model-args: expected text, numbers, true or false, and lists or tables of these, received"),
     "half_size": (3, "--half-size: expected a number of at least 0 and at most 1, received 3"),
     "weights": ("timm", "--weights: expected an --encoder that takes them, received 'timm'"),
-    "freeze_epochs": (21, "--freeze-epochs: expected at most --epochs 20, received 21"),
+    "freeze": (1.5, "--freeze: expected a number of at least 0 and at most 1, received 1.5"),
     "layer_decay": (0.0, "--layer-decay: expected a number above 0 and at most 1, received 0.0"),
     "minutes": (0, "--minutes: expected a number above 0, received 0"),
     "rare_crops": (1.1, "--rare-crops: expected a number of at least 0 and at most 1, received 1.1"),
@@ -130,11 +130,10 @@ def test_options_of_losses_are_kept_by_loss():
 
 def test_fine_tuning_has_defaults_of_its_own_and_becomes_a_training():
     options = FineTuneOptions(epochs=14)
-    assert (options.freeze_epochs, options.lr, options.layer_decay) == (2, 5e-4, 0.8)
-    assert FineTuneOptions(freeze_epochs=0).freeze_epochs == 0
+    assert (options.freeze, options.lr, options.layer_decay) == (0.2, 5e-4, 0.8)
     training = options.of("runs/a")
     assert type(training) is TrainOptions
-    assert (training.start_from, training.freeze_epochs) == ("runs/a", 2)
+    assert (training.start_from, training.freeze) == ("runs/a", 0.2)
     with pytest.raises(OptionError, match="--start-from: expected the source runs/a, received runs/b. Leave it out."):
         FineTuneOptions(start_from="runs/b").of("runs/a")
 

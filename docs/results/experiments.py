@@ -81,7 +81,7 @@ EXPERIMENTS = {
         },
         runs={
             "scratch": {"model": "unet", "encoder": "mobilenetv2_100"},
-            "imagenet": {"model": "unet", **ENCODER, "lr": 5e-4, "freeze_epochs": 8, "layer_decay": 0.8},
+            "imagenet": {"model": "unet", **ENCODER, "lr": 5e-4, "freeze": 0.2, "layer_decay": 0.8},
             "camvid": {"source": "unet"},
         },
     ),

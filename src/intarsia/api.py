@@ -89,7 +89,11 @@ def _options(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any:
     for name in changes:
         if name not in known:
             raise OptionError(f"option {name!r}", expected="an option of the command", hint=nearest(name, known))
-    return replace(options, **changes) if options is not None else kind(**changes)
+    if options is None:
+        return kind(**changes)
+    if not isinstance(options, kind):
+        raise OptionError("options", expected=kind.__name__, received=type(options).__name__)
+    return replace(options, **changes)
 
 
 def train(
@@ -127,8 +131,8 @@ def fine_tune(
 ) -> Run:
     """Trains a network that has learnt already, any that `load` takes, on other data: classes known by name keep their weights.
 
-    The encoder is frozen for a fifth of the epochs and then learns at lower rates the earlier its stage; `changes` are fields of
-    TrainOptions and override this: `fine_tune("torchvision:lraspp_mobilenet_v3_large", data, epochs=20, freeze_epochs=0)`.
+    The encoder is frozen for a fifth of the training and then learns at lower rates the earlier its stage; `changes` are fields of
+    TrainOptions and override this: `fine_tune("torchvision:lraspp_mobilenet_v3_large", data, epochs=20, freeze=0)`.
     """
     place = source.folder if isinstance(source, Run) else source
     training = _options(FineTuneOptions, options, changes).of(str(place))

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.ops.trained import trained_segments
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from intarsia.core import ClassSet, Segments
     from intarsia.data.dataset import Dataset
+    from intarsia.ops.trained import Which
 
 __all__ = ["BETA", "class_weights", "pixel_counts", "rare_chances"]
 
@@ -17,19 +21,36 @@ BETA = 0.999999
 """Of the effective number: classes of fewer than a million pixels gain weight."""
 
 
-def pixel_counts(data: Dataset, channels: int, *, at_most: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(C,) the pixels of each channel, and (C,) those of the images it occurs in, over up to `at_most` evenly spaced images;
-    the channel after the classes, if there is one, is nothing.
+def pixel_counts(
+    data: Dataset, channels: int, *, which: Which = "classes", enough: int = 1000
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(C,) the pixels of each channel, and (C,) the labelled ones of the images it occurs in; the channel after the classes, if
+    there is one, is nothing. Of segments only those of `which` count, as in training, and groups may overlap.
+
+    `enough` evenly spaced images tell; the others are read only as long as a class has not been met.
     """
     counts, homes = np.zeros(channels), np.zeros(channels)
-    for index in np.unique(np.linspace(0, len(data) - 1, min(len(data), at_most)).astype(int)):
+    first = np.unique(np.linspace(0, len(data) - 1, min(len(data), enough)).astype(int))
+    for place, index in enumerate([*first, *np.setdiff1d(np.arange(len(data)), first)]):
+        if place >= len(first) and counts[: len(data.classes)].all():
+            break
         segments = data.segments(int(index))
         if segments is not None:
-            labels = segments.semantic(len(data.classes))
-            here = np.bincount(labels[labels >= 0].ravel(), minlength=channels)[:channels].astype(np.float64)
+            here, labelled = _counted(segments, data.classes, channels, which)
             counts += here
-            homes += (here > 0) * here.sum()
+            homes += (here > 0) * labelled
     return counts, homes
+
+
+def _counted(segments: Segments, classes: ClassSet, channels: int, which: Which) -> tuple[NDArray[np.float64], float]:
+    """(C,) the pixels of each channel in one image, and the number of all that are labelled."""
+    merged = trained_segments(trained_segments(segments, classes, which), classes, "classes")
+    counts = np.bincount(merged.classes, weights=merged.areas, minlength=len(classes))
+    known = merged.ids[0] >= 0
+    if channels > len(classes):
+        counts = np.append(counts, (known & (merged.ids[0] == 0)).sum())
+        return counts, float(counts.sum())
+    return counts, float((merged.ids > 0).any(axis=0).sum() if len(classes.groups) == 1 else known.sum())
 
 
 def class_weights(kind: str, counts: NDArray[Any], homes: NDArray[Any], *, beta: float = BETA) -> NDArray[np.float32] | None:

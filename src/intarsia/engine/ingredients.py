@@ -83,16 +83,17 @@ class Ingredients:
     @cached_property
     def pixel_counts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(C,) the pixels of each channel in the training images, and (C,) those of the images it occurs in."""
-        return pixel_counts(self.train_data, self.recipe.classes.channels)
+        return pixel_counts(self.train_data, self.recipe.classes.channels, which=self.options.trained)
 
     def class_shares(self) -> dict[str, float]:
         """The share of each class in the labelled pixels of the training images."""
         counts = self.pixel_counts[0]
         return dict(zip(self.recipe.classes.names, (counts / max(counts.sum(), 1)).tolist(), strict=False))
 
-    def begin(self, epoch: int) -> None:
-        """Freezes and unfreezes as the epoch asks; over several processes gradients are then exchanged anew."""
-        changed = learn(self.bare, self.options, epoch)
+    def begin(self, done: float) -> None:
+        """Puts the network into the mode in which it learns once `done` of the training is done; where that freezes or thaws
+        parameters, several processes exchange gradients anew."""
+        changed = learn(self.bare, self.options, done)
         if changed and self.accelerator.num_processes > 1:
             self.accelerator._models.clear()
             self.network = self.accelerator.prepare_model(self.bare)

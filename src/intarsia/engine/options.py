@@ -93,8 +93,8 @@ class TrainOptions:
     """The encoder learns at this many times the rate; 0 freezes it."""
     layer_decay: Annotated[float, Within(0, 1, above=True)] = 1.0
     """Each stage of the encoder learns at this many times the rate of the stage after it."""
-    freeze_epochs: Whole | None = None
-    """The encoder learns nothing in the first so many epochs; left out, 0, or a fifth of the epochs in fine-tune."""
+    freeze: Share = 0.0
+    """The share of the training, from its start, in which the encoder learns nothing."""
     freeze_norm: bool = False
     """Keep the batch norms of the encoder as they came: statistics, scale and shift."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -153,8 +153,6 @@ class TrainOptions:
             object.__setattr__(self, key, value)
         if self.scale[0] > self.scale[1]:
             raise OptionError("--scale", expected="smallest before largest", received=self.scale)
-        if (self.freeze_epochs or 0) > self.epochs:
-            raise OptionError("--freeze-epochs", expected=f"at most --epochs {self.epochs}", received=self.freeze_epochs)
         if self.rare_crops and not self.augment:
             raise OptionError("--rare-crops", expected="--augment, which makes the crops", received="--no-augment")
         if self.start_from is not None and (self.model_args or self.encoder is not None):
@@ -198,11 +196,8 @@ class FineTuneOptions(TrainOptions):
     """Peak learning rate; that of a training from the start is twice as high."""
     layer_decay: Annotated[float, Within(0, 1, above=True)] = 0.8
     """Each stage of the encoder learns at this many times the rate of the stage after it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.freeze_epochs is None:
-            object.__setattr__(self, "freeze_epochs", self.epochs // 5)
+    freeze: Share = 0.2
+    """The share of the training, from its start, in which the encoder learns nothing."""
 
     def of(self, source: str) -> TrainOptions:
         """The training that goes on from `source`; OptionError where `start_from` names another."""

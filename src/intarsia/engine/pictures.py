@@ -88,7 +88,7 @@ def augmented(data: Dataset, options: TrainOptions, count: int) -> list[Sample]:
     """The first samples as epoch 0 of a training would see them."""
     size = options.size or data[0].image.shape[:-1]
     pixels = Pixels(kind="fixed" if data[0].image.dtype == np.uint8 else "per_image")
-    counts = pixel_counts(data, data.classes.channels)[0] if options.rare_crops else None
+    counts = pixel_counts(data, data.classes.channels, which=options.trained)[0] if options.rare_crops else None
     chances = None if counts is None else rare_chances(counts, len(data.classes))
     examples = Examples(data, data.classes, pixels, pipeline(size, options, chances=chances), options.trained, options.seed)
     return [examples[0, index, 0] for index in range(min(count, len(data)))]

@@ -64,13 +64,14 @@ def rate_factors(network: nn.Module, options: TrainOptions) -> dict[str, float]:
     return {name: factors.get(name, 1.0) for name, _ in network.named_parameters()}
 
 
-def learn(network: nn.Module, options: TrainOptions, epoch: int) -> bool:
-    """Puts the network into the mode in which it learns in `epoch` (from 0) and tells whether other parameters learn than before.
+def learn(network: nn.Module, options: TrainOptions, done: float) -> bool:
+    """Puts the network into the mode in which it learns once `done`, a share, of the training is done, and tells whether other
+    parameters learn than before.
 
     A frozen encoder runs in evaluation mode as a whole: its batch norms normalise by the statistics that they came with and do not
     move them, its dropout does nothing. With `freeze_norm` the batch norms of the encoder do so throughout.
     """
-    frozen = options.encoder_lr_factor == 0 or epoch < (options.freeze_epochs or 0)
+    frozen = options.encoder_lr_factor == 0 or done < options.freeze
     factors = rate_factors(network, options)
     network.train()
     if (encoder := _encoder(network, options)) is not None:
@@ -92,7 +93,7 @@ def _encoder(network: nn.Module, options: TrainOptions) -> nn.Module | None:
     if isinstance(encoder, nn.Module):
         return encoder
     asked = {
-        "--freeze-epochs": bool(options.freeze_epochs),
+        "--freeze": options.freeze > 0,
         "--freeze-norm": options.freeze_norm,
         "--layer-decay": options.layer_decay != 1,
         "--encoder-lr-factor": options.encoder_lr_factor != 1,

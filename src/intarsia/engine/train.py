@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from intarsia.engine.recipe import Recipe
     from intarsia.engine.run import Run
 
-__all__ = ["accumulated_step", "train"]
+__all__ = ["accumulated_step", "is_over", "train"]
 
 
 def accumulated_step(parts: Ingredients, micro: list[Batch]) -> Tensor:
@@ -106,8 +106,9 @@ def train(
             bar.say(note)
         for epoch, stream in epochs(parts, progress, steps):
             bar.start_epoch(epoch, progress.step)
-            parts.begin(epoch)
-            while progress.step < steps and (done := progress.done(options, steps)) < 1:
+            done = progress.done(options, steps)
+            parts.begin(done)
+            while progress.step < steps and done < 1:
                 rate = set_schedule(parts.optimiser, options, done)
                 clock = perf_counter()
                 micro = list(islice(stream, options.accumulate))
@@ -123,10 +124,15 @@ def train(
                 progress.trained += agreed(accelerator, busy) if options.minutes else busy
                 images = sum(map(len, micro)) * accelerator.num_processes
                 bar.step(loss=loss, lr=rate, wait=waited, busy=busy, images=images)
-                done = progress.done(options, steps)
+                frozen, done = done < options.freeze, progress.done(options, steps)
+                if frozen and done >= options.freeze:
+                    parts.begin(done)
                 if progress.step < steps and done < 1 and state_is_due(options, progress.step, perf_counter() - saved):
                     saved = save()
 
+            if not all(bool(tensor.isfinite().all()) for tensor in parts.bare.parameters()):
+                progress.step -= 1  # the last one spoilt the weights: they are neither scored nor kept
+                raise diverged(progress, "weights that are no numbers")
             row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / progress.step, "lr": rate}
             table = None
             if (epoch + 1) % options.evaluate_every == 0 or done == 1:
@@ -149,7 +155,9 @@ def train(
             progress.epoch, progress.step, progress.loss_sum = epoch + 1, 0, 0.0
             bar.end_epoch(row, table)
             if main:
-                found = watch(progress.rows) | never_predicted(progress.unpredicted, done, parts.class_shares)
+                past = 1.0 if is_over(options, progress, done) else done
+                found = watch(progress.rows)
+                found |= never_predicted(progress.unpredicted, past, parts.class_shares)
                 for text in news(found, progress.told, epoch + 1, run.folder):
                     bar.say(f"watch: {text}")
                     if warn:
@@ -188,7 +196,7 @@ def epochs(parts: Ingredients, progress: Progress, steps: int) -> Iterator[tuple
         stream = parts.batches(parts.order(todo, progress.step), half=half)
         for epoch in todo:
             done = progress.done(options, steps)
-            if (options.early_stop and progress.stale >= options.early_stop) or done == 1:
+            if is_over(options, progress, done):
                 return
             if progress.step == 0:  # within an epoch the size stays
                 progress.half = progress.half and done < options.half_size
@@ -197,19 +205,29 @@ def epochs(parts: Ingredients, progress: Progress, steps: int) -> Iterator[tuple
             yield epoch, stream
 
 
+def is_over(options: TrainOptions, progress: Progress, done: float) -> bool:
+    """Whether the training ends after this epoch; while the encoder is frozen, early stopping waits."""
+    return done == 1 or (0 < options.early_stop <= progress.stale and done >= options.freeze)
+
+
 def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
     """Whether the state is to be kept within an epoch: by steps, or by the time since it was kept last."""
     by_steps = options.checkpoint_steps > 0 and step % options.checkpoint_steps == 0
     return by_steps or 0 < options.checkpoint_minutes * 60 < seconds
 
 
-def diverged(progress: Progress, loss: float) -> TrainingDiverged:
-    """The error of a loss that is no number, with what to try and what is left."""
-    kept = f" Epoch {progress.epoch} was the last good one: weights/last.safetensors." if progress.epoch else ""
+def diverged(progress: Progress, received: float | str) -> TrainingDiverged:
+    """The error of a loss or of weights that are no numbers, with what to try and what is left."""
+    kept = (
+        f" Epoch {progress.epoch} was the last good one: go on from its weights by --start-from RUN/weights/last.safetensors; "
+        "`intarsia resume` would meet the same loss again."
+        if progress.epoch
+        else ""
+    )
     return TrainingDiverged(
         f"epoch {progress.epoch + 1}, step {progress.step + 1}",
         expected="a finite loss",
-        received=loss,
+        received=received,
         hint=f"Lower --lr (see `intarsia lr-find`), set --clip-norm 1, or use --precision fp32.{kept}",
     )
 

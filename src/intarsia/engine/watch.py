@@ -23,6 +23,8 @@ WAIT = 0.3
 """The share of waiting for data, in two epochs running, from which on it is told."""
 LATER = 0.5
 """The share of the training before which a class may go unpredicted without a word."""
+MOST = 0.6
+"""The share of all classes above which those never predicted are no matter of each class."""
 
 
 def watch(rows: Rows) -> dict[str, str]:
@@ -40,10 +42,12 @@ def watch(rows: Rows) -> dict[str, str]:
 
 
 def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Callable[[], Mapping[str, float]]) -> dict[str, str]:
-    """The classes that the two latest evaluations have not given to a single pixel, though the val split shows them, by kind.
+    """The classes that the two latest evaluations, or the only one, have not given to a single pixel, though the val split shows
+    them, by kind.
 
-    `history` names such classes for each evaluation (`unpredicted`), `done` is the share of the training done, of which the first
-    half is not judged, and `shares`, asked only where needed, gives those of each class among the training pixels.
+    Where they are most of all classes, that is told in one text of its own. `history` names such classes for each evaluation
+    (`unpredicted`), `done` is the share of the training done, of which the first half is not judged, and `shares`, asked only where
+    needed, gives those of each class among the training pixels.
 
     >>> never_predicted([["pole", "car"], ["pole"]], 0.6, lambda: {"pole": 0.004})["never predicted: pole"][:77]
     "Class 'pole' has not been predicted once, and has 0.4% of the training pixels"
@@ -52,7 +56,10 @@ def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Calla
         return {}
     lasting = [name for name in history[-1] if all(name in names for names in history[-2:])]
     known = shares() if lasting else {}
-    return {f"never predicted: {name}": _never(name, known.get(name, 0.0)) for name in lasting}
+    if len(lasting) > 1 and len(lasting) > MOST * len(known):
+        return {"nothing learnt": _hardly(lasting, len(known))}
+    ever = {name for name in lasting if not all(name in names for names in history)}
+    return {f"never predicted: {name}": _never(name, known.get(name, 0.0), name in ever) for name in lasting}
 
 
 def unpredicted(scores: Any) -> list[str]:
@@ -71,12 +78,20 @@ def news(found: Mapping[str, str], told: dict[str, str], epoch: int, folder: Pat
     return list(fresh.values())
 
 
-def _never(name: str, share: float) -> str:
+def _hardly(names: Sequence[str], classes: int) -> str:
+    return (
+        f"Hardly anything is learnt: {len(names)} of {classes} classes are never predicted. The learning rate may be far too high "
+        "or too low, see `intarsia lr-find`; or the labels do not fit the images, see `intarsia look`."
+    )
+
+
+def _never(name: str, share: float, before: bool) -> str:
     if share == 0:
         return f"Class {name!r} is in the val split and in no training image: it cannot be learnt. Divide the data anew."
+    when = "is predicted no more" if before else "has not been predicted once"
     return (
-        f"Class {name!r} has not been predicted once, and has {share * 100:.2g}% of the training pixels. Try --class-weights "
-        "sqrt_median_frequency, --rare-crops 0.5, a loss of regions such as dice, or a larger --size."
+        f"Class {name!r} {when}, and has {share * 100:.2g}% of the training pixels. Try --class-weights sqrt_median_frequency, "
+        "--rare-crops 0.5, a loss of regions such as dice, or a larger --size."
     )
 
 
@@ -97,7 +112,8 @@ def _overfitting(rows: Rows) -> str:
     jitter = median(abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False))
     best = max(range(len(values)), key=values.__getitem__)
     fallen = max(means[:-3]) - means[-1]
-    if best >= len(values) - 3 or fallen < max(0.02, 2.5 * jitter) or scored[-1]["loss"] > 0.95 * scored[best]["loss"]:
+    drop = scored[best]["loss"] - scored[-1]["loss"]
+    if best >= len(values) - 3 or fallen < max(0.02, 2.5 * jitter) or drop < 0.05 * abs(scored[best]["loss"]):
         return ""
     return (
         f"Overfitting: mean IoU on the val split was best in epoch {scored[best]['epoch']:.0f} ({values[best]:.3f}) and is now "
@@ -108,13 +124,13 @@ def _overfitting(rows: Rows) -> str:
 
 
 def _rising(rows: Rows) -> str:
-    """The loss has never been below that of the first epoch, and is a tenth above it."""
+    """Both latest losses lie above the lowest before them, by a quarter of the first."""
     losses = [row["loss"] for row in rows]
-    if len(losses) < 3 or min(losses[1:]) <= losses[0] or losses[-1] < 1.1 * losses[0]:
+    if len(losses) < 3 or min(losses[-2:]) < (lowest := min(losses[:-2])) + 0.25 * abs(losses[0]):
         return ""
     return (
-        f"The training loss rises, {losses[0]:.3g} in the first epoch and {losses[-1]:.3g} in the latest: the learning rate of "
-        f"{max(row['lr'] for row in rows):.1g} is too high. `intarsia lr-find` suggests one."
+        f"The training loss rises, {lowest:.3g} in epoch {losses.index(lowest) + 1} and {losses[-1]:.3g} in the latest: the "
+        f"learning rate of {max(row['lr'] for row in rows):.1g} is too high. `intarsia lr-find` suggests one."
     )
 
 
@@ -122,7 +138,7 @@ def _flat(rows: Rows) -> str:
     """Five epochs within 2 %, and no score that would say that there is nothing left to learn."""
     losses = [row["loss"] for row in rows]
     scores = [row["val_mean_iou"] for row in rows if "val_mean_iou" in row]
-    if len(losses) < 5 or max(losses) - min(losses) >= 0.02 * losses[0] or max(scores, default=0.0) >= 0.5:
+    if len(losses) < 5 or max(losses) - min(losses) >= 0.02 * abs(losses[0]) or max(scores, default=0.0) >= 0.5:
         return ""
     return (
         f"Nothing is learnt: in {len(losses)} epochs the training loss has stayed between {min(losses):.4g} and {max(losses):.4g}. "

@@ -21,8 +21,8 @@ BACKEND = "inductor"
 class Compiled:
     """A network's forward pass through torch.compile; the network itself, its keys and its weights stay as they are.
 
-    The first call with each shape of images, which may compile, `tell`s how long it took. Where it cannot, for want of a C++ compiler or of Triton, it tells why
-    and the network runs as written.
+    The first call with each shape of images, which may compile, `tell`s how long it took. Where it cannot, for want of a C++
+    compiler or of Triton, it tells why and the network runs as written.
     """
 
     def __init__(self, network: nn.Module, tell: Callable[[str], None]) -> None:

@@ -2,9 +2,9 @@
 
 For ours a tenth of the pixels is void; the peers get labels everywhere. Ours is `WeightedSum` from ids to gradient, as a training
 step calls it. Values and gradients are compared first, on labels without void: all three take the Dice of the whole batch, over
-all classes, without smoothing. Peak memory is what the resident set of a process of its own grew by, at its highest
-(VmHWM; Linux), from before the forward pass to after the backward pass, over the size of the logits: these are not in it, their
-gradient, which is as large, is.
+all classes, without smoothing. Peak memory is how far the resident set of a process of its own rose, at its highest
+(VmHWM; Linux), above what it was before the forward pass (VmRSS), until after the backward pass, over the size of the logits: these
+are not in it, their gradient, which is as large, is.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def peak_memory(name: str, size: tuple[int, ...]) -> float:
     small, losses = case((1, *size[1:2], 16, 16))
     step(small, losses[name])
     logits, losses = case(size)
-    before = high_water()
+    before = resident("VmRSS")  # not the mark so far, which what `case` has freed may have raised
     step(logits, losses[name])
-    return (high_water() - before) / (logits.numel() * logits.element_size())
+    return (resident("VmHWM") - before) / (logits.numel() * logits.element_size())
 
 
-def high_water() -> int:
-    """Bytes; ru_maxrss would begin with those of the process that started this one."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+def resident(field: str) -> int:
+    """Bytes, now (VmRSS) or at their highest (VmHWM); ru_maxrss would begin with those of the process that started this one."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return 1024 * int(found[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ CLASSES, SIZE = 4, (6, 7)
 pytestmark = pytest.mark.parametrize("name", members("losses"))
 
 
-def made(name: str) -> Any:
-    """The loss as it stands without options."""
-    return find("losses", name)()
+def made(name: str, **options: Any) -> Any:
+    """The loss as it stands, but for those of the options that it has."""
+    loss = find("losses", name)
+    return loss(**{option: value for option, value in options.items() if option in signature(loss).parameters})
 
 
 def truth(void: bool = True) -> Targets:
@@ -38,8 +40,8 @@ def said(logits: torch.Tensor, **fields: Any) -> Output:
     return Dense(logits, **fields)
 
 
-def total(name: str, output: Output, targets: Targets) -> torch.Tensor:
-    terms = made(name)(output, targets)
+def total(name: str, output: Output, targets: Targets, **options: Any) -> torch.Tensor:
+    terms = made(name, **options)(output, targets)
     assert all(term.ndim == 0 for term in terms.values())
     return torch.stack(list(terms.values())).sum()
 
@@ -58,12 +60,13 @@ def test_void_is_never_trained(name: str) -> None:
     targets = truth()
     void = targets.semantic() < 0
     logits = torch.randn(2, CLASSES, *SIZE, dtype=torch.float64)
-    other = torch.where(void[:, None], 100 * torch.randn_like(logits), logits).requires_grad_()
-    value = total(name, said(other), targets)
-    value.backward()
-    assert torch.equal(value, total(name, said(logits), targets))
-    assert other.grad.masked_select(void[:, None]).eq(0).all()
-    assert other.grad.masked_select(~void[:, None]).ne(0).any()
+    for anything in (100 * torch.randn_like(logits), *torch.tensor([torch.inf, -torch.inf, torch.nan])):
+        other = torch.where(void[:, None], anything, logits).requires_grad_()
+        value = total(name, said(other), targets)
+        value.backward()
+        assert torch.equal(value, total(name, said(logits), targets))
+        assert other.grad.masked_select(void[:, None]).eq(0).all()
+        assert other.grad.masked_select(~void[:, None]).ne(0).any()
 
 
 def test_gradient(name: str) -> None:
@@ -72,12 +75,13 @@ def test_gradient(name: str) -> None:
     assert torch.autograd.gradcheck(lambda logits: total(name, said(logits), targets), logits)
 
 
+@pytest.mark.parametrize("options", [{}, {"smooth": 0.0}, {"smooth": 0.0, "per_image": True}])
 @pytest.mark.parametrize("identity", [-1, 0])
-def test_empty_target(name: str, identity: int) -> None:
+def test_empty_target(name: str, identity: int, options: dict[str, Any]) -> None:
     """Nothing but void, or nothing at all and no channel for it: no loss, no gradient, no nan."""
     targets = Targets(torch.full((2, 1, *SIZE), identity), torch.zeros(2, 0).long(), torch.zeros(2, 0).bool(), CLASSES)
     logits = torch.randn(2, CLASSES, *SIZE, requires_grad=True)
-    value = total(name, said(logits), targets)
+    value = total(name, said(logits), targets, **options)
     value.backward()
     assert value == 0
     assert logits.grad.eq(0).all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
+import monai.losses as monai
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,6 @@ from intarsia.core.errors import InvalidNoun
 from intarsia.data.dataset import Dataset
 from intarsia.decode.semantic import semantic
 from intarsia.losses.cross_entropy import cross_entropy_loss
-from intarsia.losses.dice import dice_loss
 from intarsia.losses.weighted_sum import WeightedSum
 
 BRAIN = ClassSet(("whole", "core", "edema", "air"), groups=(("whole",), ("core", "edema"), ("air",)))
@@ -51,12 +52,78 @@ def test_each_group_is_asked_for_itself() -> None:
     logits = torch.randn(1, 4, 2, 4, dtype=torch.float64)
     none = torch.zeros(1, 1, 2, 4, dtype=torch.float64)
     labels = nested().grouped(GROUPS)
-    terms = WeightedSum({"cross_entropy": 1.0, "dice": 2.0}, (1, 2, 3, 4), groups=GROUPS)(Dense(logits), nested())
+    terms = WeightedSum({"cross_entropy": 1.0}, (1, 2, 3, 4), groups=GROUPS)(Dense(logits), nested())
     parts = [torch.cat([logits[:, list(group)], none], dim=1) for group in GROUPS]
     weights = [(1, 1), (2, 3, 1), (4, 1)]  # none of the group weighs 1
     entropies = [cross_entropy_loss(part, labels[:, place], weights[place]) for place, part in enumerate(parts)]
     torch.testing.assert_close(terms["cross_entropy"], sum(entropies) / 3)
-    torch.testing.assert_close(terms["dice"], 2 * sum(dice_loss(part, labels[:, place]) for place, part in enumerate(parts)) / 3)
+
+
+def regions(void: bool = False) -> tuple[torch.Tensor, torch.Tensor, Targets]:
+    """Logits of three classes, each a group of its own, masks (B, 3, H, W), and the same as targets of three layers."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 9, 11, generator=generator, dtype=torch.float64).requires_grad_()
+    masks = torch.rand(2, 3, 9, 11, generator=generator) < torch.tensor([0.5, 0.1, 0.02]).view(-1, 1, 1)
+    ids = masks * torch.tensor([1, 2, 3]).view(-1, 1, 1)  # (B, L, H, W)
+    ids[:, 0][:, :2] = -1 if void else ids[:, 0][:, :2]
+    return logits, masks, Targets(ids, torch.arange(3).repeat(2, 1), torch.zeros(2, 3).bool(), 3)
+
+
+def same(ours: torch.Tensor, theirs: torch.Tensor, logits: torch.Tensor) -> None:
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (ours, theirs)))
+
+
+ALONE = ((0,), (1,), (2,))
+PEERS = {
+    "dice": (monai.DiceLoss, {}),
+    "tversky": (monai.TverskyLoss, {"alpha": 0.3, "beta": 0.7}),
+}
+
+
+@pytest.mark.parametrize("per_image", [False, True])
+@pytest.mark.parametrize("name", PEERS)
+def test_regions_of_their_own_are_monais_sigmoids(name: str, per_image: bool) -> None:
+    """The easy background of a small region has no part in it."""
+    logits, masks, targets = regions()
+    peer, more = PEERS[name]
+    theirs = peer(sigmoid=True, batch=not per_image, smooth_nr=1.0, smooth_dr=1.0, **more)(logits, masks.double())
+    options = {"per_image": per_image, "present_only": False}
+    same(WeightedSum({name: 1.0}, options={name: options}, groups=ALONE)(Dense(logits), targets)[name], theirs, logits)
+
+
+@pytest.mark.parametrize("name", ["dice", "generalised_dice", "tversky", "lovasz_softmax", "boundary", "hausdorff"])
+@pytest.mark.parametrize("void", [False, True])
+def test_region_losses_leave_none_of_these_out(name: str, void: bool) -> None:
+    """By hand: of a group of one class the loss is that of its channel alone, and a group without pixels has none."""
+    logits, _, targets = regions(void)
+    function = getattr(import_module(f"intarsia.losses.{name}"), f"{name}_loss")
+    labels = targets.grouped(ALONE)  # (B, G, H, W), 1 none of the group
+    parts = [torch.stack([logits[:, place], torch.zeros_like(logits[:, 0])], dim=1) for place in range(3)]
+    wanted = sum(function(part, labels[:, place], classes=[0]) for place, part in enumerate(parts)) / 3
+    same(WeightedSum({name: 1.0}, groups=ALONE)(Dense(logits), targets)[name], wanted, logits)
+    if name != "hausdorff":  # of two channels, which are as wrong as each other
+        assert wanted != sum(function(part, labels[:, place]) for place, part in enumerate(parts)) / 3
+    nothing = torch.ones_like(labels[:, 0])
+    assert function(parts[0], nothing, classes=[0]) == 0
+    if name != "boundary":  # no outline, no distances
+        assert function(parts[0], nothing, classes=[0], present_only=False) > 0
+
+
+def test_dice_of_classes_that_exclude_each_other_is_monais_without_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 9, 11, generator=generator, dtype=torch.float64).requires_grad_()
+    inner = torch.randint(0, 3, (2, 9, 11), generator=generator)  # core, edema, neither
+    whole = torch.randint(0, 2, (2, 9, 11), generator=generator)  # whole, not
+    air = torch.randint(0, 2, (2, 9, 11), generator=generator)
+    ids = torch.stack([1 - whole, (inner + 2) * (inner < 2), 4 * (1 - air)], dim=1)  # (B, L, H, W)
+    targets = Targets(ids, torch.arange(4).repeat(2, 1), torch.zeros(2, 4).bool(), 4)
+    theirs = 0
+    for group, labels in zip(GROUPS, (whole, inner, air), strict=True):
+        part = torch.cat([logits[:, list(group)], torch.zeros_like(logits[:, :1])], dim=1)
+        peer = monai.DiceLoss(to_onehot_y=True, softmax=True, batch=True, smooth_nr=1.0, smooth_dr=1.0, reduction="none")
+        theirs = theirs + peer(part, labels[:, None]).flatten()[: len(group)].mean() / 3
+    same(WeightedSum({"dice": 1.0}, groups=GROUPS)(Dense(logits), targets)["dice"], theirs, logits)
 
 
 def test_a_group_of_one_class_is_a_sigmoid() -> None:
@@ -84,7 +151,7 @@ def test_what_does_not_fit_the_groups(channels: int, options: dict[str, tuple[in
 def test_thin_classes_and_distances_know_their_group(name: str) -> None:
     """`classes` are those of the class set; the channel of "none of these" is no line, and each group has maps of its own."""
     ids = torch.zeros(1, 2, 7, 9).long()
-    ids[:, 0, 1:6], ids[:, 1, 3] = 1, 2
+    ids[:, 0, 1:6], ids[:, 1, 2:5] = 1, 2
     targets = Targets(ids, torch.tensor([[0, 1]]), torch.zeros(1, 2).bool(), 4)
     logits = torch.zeros(1, 4, 7, 9, requires_grad=True)
     options = {"cldice": {"classes": [1]}} if name == "cldice" else {}

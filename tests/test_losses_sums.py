@@ -127,15 +127,15 @@ import re, torch
 from pathlib import Path
 from intarsia.core import Dense, Targets
 from intarsia.losses.weighted_sum import WeightedSum
-def peak():  # not ru_maxrss, which begins with that of the process that started this one
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+def resident(field):  # not ru_maxrss, which begins with that of the process that started this one
+    return 1024 * int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 def step(size):
     logits = torch.zeros(2, 19, size, size).normal_().requires_grad_()
     ids = torch.randint(-1, 20, (2, 1, size, size), dtype=torch.int8)
     targets = Targets(ids, torch.arange(19).repeat(2, 1), torch.zeros(2, 19) > 0, 19)
-    before = peak()
+    before = resident("VmRSS")
     sum(WeightedSum()(Dense(logits), targets).values()).backward()
-    return (peak() - before) / (logits.numel() * 4)
+    return (resident("VmHWM") - before) / (logits.numel() * 4)
 step(192)  # what is loaded once
 print(step(512))
 """

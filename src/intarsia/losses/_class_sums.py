@@ -3,7 +3,7 @@
 The pass goes block by block, so that its temporaries stay in the processor's cache, and leaves behind log Σ exp of the logits
 alone, a C-th of them. Going back, soft-max is made again, block by block, into the one array of the logits' size, their gradient.
 With p the soft-max, y the label and a_c, b_c, d_c the gradients of the three sums of class c, that of logit c at a known pixel is
-p_c (d_c - Σ_k p_k d_k - t) + [c = y] t with t = a_y + b_y p_y; at a void pixel it is 0.
+p_c (d_c - Σ_k p_k d_k - t) + [c = y] t with t = a_y + b_y p_y; at a void pixel it is 0, even where the logits there are no numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from intarsia.losses._labels import known_labels
+from intarsia.losses._labels import check_sizes, known_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,12 +45,14 @@ class ClassSums(NamedTuple):
 def class_sums(logits: Tensor, labels: Tensor) -> ClassSums:
     """The sums of soft-max(logits) by class: `logits` (B, C, *S) in any precision and memory format, `labels` (B, *S), -1 void.
 
-    A label of C or more counts as void. Half precision is summed in float32 without a copy of the logits.
+    A label of C or more counts as void, as does any below 0. Half precision is summed in float32 without a copy of the logits.
+    Raises InvalidNoun for sizes that do not fit.
 
     >>> sums = class_sums(torch.zeros(1, 2, 1, 3), torch.tensor([[[0, 1, -1]]]))
     >>> sums.right.tolist(), sums.predicted.tolist(), sums.counts.tolist()
     ([[0.5, 0.5]], [[1.0, 1.0]], [[1.0, 1.0]])
     """
+    check_sizes(logits, labels)
     sums, _ = torch.ops.intarsia.class_sums(logits, labels)  # (B, 4, C)
     log_right, right, predicted, counts = sums.unbind(1)
     return ClassSums(log_right, right, predicted, counts.detach())
@@ -59,7 +61,7 @@ def class_sums(logits: Tensor, labels: Tensor) -> ClassSums:
 # an operator of its own, so that torch.compile sees one node where Python sees a loop over blocks
 @torch.library.custom_op("intarsia::class_sums", mutates_args=(), schema="(Tensor logits, Tensor labels) -> (Tensor, Tensor)")
 def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 4, C) sums, and log Σ exp of the logits (B, *S), infinite at void so that p is 0 there."""
+    """(B, 4, C) sums, and log Σ exp of the logits (B, *S), infinite at void so that p is 0 there, nan where that needs help."""
     channels = logits.shape[1]
     sums, normaliser = _forward_shapes(logits, labels)
     exact = torch.float32 if logits.device.type == "mps" else torch.float64  # which mps has not
@@ -69,6 +71,8 @@ def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             known = label >= 0
             highest = scores.amax(dim=0)  # (C, n) -> (n)
             odds = (scores - highest).exp_()  # (C, n)
+            if spoilt := _spoilt(0 * highest):  # nan where infinite too
+                odds.masked_fill_(~known, 1)
             total = odds.sum(dim=0)  # (n)
             torch.add(highest, total.log(), out=log_sum)
             log_right = scores.gather(0, label.clamp(min=0)[None])[0] - log_sum  # (n)
@@ -77,7 +81,7 @@ def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             totals[image, 1].index_add_(0, index, log_right.exp().to(exact))
             totals[image, 2, :channels] += odds @ (known / total)
             totals[image, 3].index_add_(0, index, known.to(exact))
-            log_sum.masked_fill_(~known, torch.inf)
+            log_sum.masked_fill_(~known, torch.nan if spoilt else torch.inf)
     return sums.copy_(totals[..., :channels]), normaliser
 
 
@@ -100,6 +104,8 @@ def _backward(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes: Tensor
             log_slope, slope, everywhere, _ = slopes[image]  # (C) each
             known, label = label >= 0, label.clamp(min=0)
             p = (scores - log_sum).exp_()  # (C, n), 0 at void
+            if _spoilt(log_sum):
+                p.masked_fill_(~known, 0)
             at_label = p.gather(0, label[None])[0].mul_(slope[label]).add_(log_slope[label].mul_(known))  # (n)
             p.mul_(everywhere[:, None] - torch.addmv(at_label, p.T, everywhere))
             out.copy_(p.scatter_add_(0, label[None], at_label[None]))
@@ -111,6 +117,11 @@ def _backward_shapes(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes:
     pixels_first = {4: torch.channels_last, 5: torch.channels_last_3d}[logits.ndim]
     kept = logits.is_contiguous(memory_format=pixels_first)
     return torch.empty_like(logits, memory_format=pixels_first if kept else torch.contiguous_format)
+
+
+def _spoilt(numbers: Tensor) -> bool:
+    """Whether a nan is among them; an accelerator, which would have to be waited for, is taken at its worst."""
+    return numbers.device.type != "cpu" or bool(numbers.sum().isnan())
 
 
 def _blocks(logits: Tensor, labels: Tensor, normaliser: Tensor, gradient: Tensor | None = None) -> Iterator[tuple[Any, ...]]:

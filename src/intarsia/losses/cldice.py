@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from intarsia.core.errors import InvalidNoun
 from intarsia.losses._dense import dense_loss
-from intarsia.losses._labels import at_least_float32, known_labels, label_counts, mean_of_classes
+from intarsia.losses._labels import class_shares, known_only, label_counts
+from intarsia.losses._options import AMOUNT, CLASSES, COUNT, SWITCH, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,8 @@ def cldice_loss(
     the smooth term above and below. `iterations` is at least the radius of the widest structure, in pixels. It belongs beside an
     overlap loss. `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void, which no skeleton sees: nothing is eroded from there
     nor grown from there. `classes` are the channels that are thin, by default all; each costs some 10 arrays (B, *S) per iteration.
-    `present_only` and `per_image` as in `dice_loss`. Raises InvalidNoun for a class that is no channel.
+    `present_only`, `per_image` and InvalidNoun as in `dice_loss`. Raises OptionError for iterations that are no whole number,
+    and for iterations or a smooth term below 0.
 
     >>> labels = torch.tensor([[[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]])
     >>> logits = torch.zeros(1, 2, 3, 4)
@@ -48,31 +49,25 @@ def cldice_loss(
     >>> round(float(cldice_loss(logits, labels, classes=[1])), 4)
     0.25
     """
-    logits = at_least_float32(logits).contiguous()
-    channels = logits.shape[1]
-    wanted = list(range(channels)) if classes is None else list(classes)
-    if any(not 0 <= channel < channels for channel in wanted):
-        raise InvalidNoun("cldice classes", expected=f"channels 0..{channels - 1}", received=wanted)
-    labels = known_labels(labels, channels)
+    check("cldice", iterations=(iterations, COUNT), smooth=(smooth, AMOUNT))
+    logits, labels = known_only(logits, labels)
     known = (labels >= 0)[:, None]  # (B, 1, *S)
-    counts = label_counts(labels, channels)[:, wanted]
-    if not wanted or not counts.any():
-        return 0 * logits.flatten()[0]
-    counts = counts if per_image else counts.sum(dim=0, keepdim=True)  # (B or 1, K)
+    counts = label_counts(labels, logits.shape[1])  # (B, C)
+    counts = counts if per_image else counts.sum(dim=0, keepdim=True)  # (B or 1, C)
+    shares = class_shares(counts, present_only=present_only, classes=classes).to(logits.dtype)
     probabilities = logits.softmax(dim=1)
-    losses = []
-    for place, channel in enumerate(wanted):
-        if present_only and not counts[:, place].any():
-            losses.append(probabilities.new_zeros(len(counts)))
-            continue
+    tiny = 1e-7  # without smooth, of a class whose lines are nowhere
+    total = 0 * probabilities.flatten()[0]  # without classes a loss still has a gradient, 0
+    for channel in shares.sum(dim=0).nonzero().flatten().tolist():
         chance = probabilities[:, channel, None].where(known, 0)  # (B, 1, *S)
         truth = (labels == channel)[:, None].to(chance.dtype)
         lines, true_lines = soft_skeleton(chance, iterations, known), soft_skeleton(truth, iterations, known)
         sums = torch.stack([lines * truth, lines, true_lines * chance, true_lines]).flatten(2).sum(dim=2)  # (4, B)
         inside, all_lines, found, all_true = (sums if per_image else sums.sum(dim=1, keepdim=True)) + smooth
-        precision, sensitivity = inside / all_lines, found / all_true
-        losses.append(1 - 2 * precision * sensitivity / (precision + sensitivity))
-    return mean_of_classes(torch.stack(losses, dim=1), counts, present_only=present_only)
+        precision, sensitivity = inside / all_lines.clamp(min=tiny), found / all_true.clamp(min=tiny)
+        losses = 1 - 2 * precision * sensitivity / (precision + sensitivity).clamp(min=tiny)  # (B or 1)
+        total = total + torch.dot(losses, shares[:, channel])
+    return total
 
 
 def soft_skeleton(soft: Tensor, iterations: int, known: Tensor | None = None) -> Tensor:
@@ -126,6 +121,8 @@ class ClDice:
         present_only: bool = True,
         per_image: bool = False,
     ) -> None:
+        check("cldice", iterations=(iterations, COUNT), smooth=(smooth, AMOUNT), classes=(classes, CLASSES))
+        check("cldice", present_only=(present_only, SWITCH), per_image=(per_image, SWITCH))
         self.weight = weight
         self.classes = classes
         self.options = iterations, smooth

@@ -11,7 +11,8 @@ from torch.nn import functional
 from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.losses._class_sums import ClassSums, class_sums
 from intarsia.losses._dense import dense_loss
-from intarsia.losses._labels import at_least_float32, known_labels
+from intarsia.losses._labels import check_sizes, known_only
+from intarsia.losses._options import SHARE, SMOOTHING, WEIGHTS, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +44,18 @@ def cross_entropy_loss(
     `keep` k takes the share k of the labelled pixels that is hardest (top-k, Wu et al., arXiv 1605.06885);
     `threshold` t takes those whose true class has a probability below t, and at least the share `min_keep` (OHEM, Shrivastava et
     al., arXiv 1604.03540, as segmentation uses it). Shares are rounded up to whole pixels.
-    Raises InvalidNoun for another number of class weights, OptionError for shares outside 0..1 and for both kinds of choice.
+    Raises InvalidNoun for another number of class weights and for sizes that do not fit, OptionError for shares outside 0..1 and
+    for both kinds of choice.
 
     >>> round(float(cross_entropy_loss(torch.zeros(1, 4, 1, 2), torch.tensor([[[3, -1]]]))), 4)  # log 4
     1.3863
     """
-    _check_choice(keep, threshold, min_keep)
+    _check_choice(smoothing, keep, threshold, min_keep)
+    check_sizes(logits, labels)
     weights = _weights(class_weights, logits)
     if not smoothing and keep == 1 and threshold is None:
         return _from_sums(class_sums(logits, labels), weights)
-    logits = at_least_float32(logits).contiguous()  # twice as fast as channels_last
-    labels = known_labels(labels, logits.shape[1])
+    logits, labels = known_only(logits, labels)
     losses = functional.cross_entropy(
         logits, labels, weights, ignore_index=-1, reduction="none", label_smoothing=smoothing
     )  # (B, *S)
@@ -94,10 +96,11 @@ def _weights(class_weights: Tensor | Sequence[float] | None, logits: Tensor) -> 
     return weights
 
 
-def _check_choice(keep: float, threshold: float | None, min_keep: float) -> None:
-    for name, value in (("keep", keep), ("threshold", threshold), ("min_keep", min_keep)):
-        if value is not None and not 0 < value <= 1:
-            raise OptionError(f"cross_entropy {name}", expected="a number above 0, up to 1", received=value)
+def _check_choice(smoothing: float, keep: float, threshold: float | None, min_keep: float) -> None:
+    least = 1 if threshold is None else threshold
+    check(
+        "cross_entropy", smoothing=(smoothing, SMOOTHING), keep=(keep, SHARE), threshold=(least, SHARE), min_keep=(min_keep, SHARE)
+    )
     if keep < 1 and threshold is not None:
         raise OptionError("cross_entropy", expected="keep or threshold", received=f"keep={keep} and threshold={threshold}")
 
@@ -120,7 +123,8 @@ class CrossEntropy:
         threshold: float | None = None,
         min_keep: float = 0.1,
     ) -> None:
-        _check_choice(keep, threshold, min_keep)
+        _check_choice(smoothing, keep, threshold, min_keep)
+        check("cross_entropy", class_weights=(class_weights, WEIGHTS))
         self.weight = weight
         self.class_weights = class_weights
         self.smoothing = smoothing

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from intarsia.core.errors import InvalidNoun
 from intarsia.losses._dense import dense_loss
-from intarsia.losses._labels import at_least_float32, known_labels
+from intarsia.losses._labels import known_only
+from intarsia.losses._options import AMOUNT, WEIGHTS, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +29,13 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: Tensor
 
     `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void, `alpha` (C,), by default 1: it is not divided by, as class weights
     are. A label of C or more counts as void. With two channels, one of them 0, it is the paper's sigmoid form. γ = 0 is the
-    cross-entropy. Raises InvalidNoun for another number of alphas.
+    cross-entropy. Raises OptionError for γ below 0, InvalidNoun for another number of alphas and for sizes that do not fit.
 
     >>> round(float(focal_loss(torch.zeros(1, 4, 1, 2), torch.tensor([[[3, -1]]]))), 4)  # (3/4)^2 log 4
     0.7798
     """
-    logits = at_least_float32(logits).contiguous()  # twice as fast as channels_last
-    labels = known_labels(labels, logits.shape[1])
+    check("focal", gamma=(gamma, AMOUNT))
+    logits, labels = known_only(logits, labels)
     surprise = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="none")  # (B, *S), -log p_y, 0 at void
     tiny = torch.finfo(surprise.dtype).tiny  # a root, γ below 1, has no slope at 0
     losses = (-torch.expm1(-surprise)).clamp(min=tiny) ** gamma * surprise
@@ -47,7 +48,7 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: Tensor
 
 
 class Focal:
-    """`focal_loss` of a Dense output, times `weight`.
+    """`focal_loss` of a Dense output, times `weight`; without an `alpha` the `class_weights` are it.
 
     >>> from intarsia.core import Dense, Targets
     >>> targets = Targets(torch.ones(1, 1, 2, 2, dtype=torch.int8), torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.bool), 2)
@@ -55,10 +56,17 @@ class Focal:
     {'focal': 0.1733}
     """
 
-    def __init__(self, weight: float = 1.0, gamma: float = 2.0, alpha: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        weight: float = 1.0,
+        gamma: float = 2.0,
+        alpha: Sequence[float] | None = None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        check("focal", gamma=(gamma, AMOUNT), alpha=(alpha, WEIGHTS), class_weights=(class_weights, WEIGHTS))
         self.weight = weight
         self.gamma = gamma
-        self.alpha = alpha
+        self.alpha = class_weights if alpha is None else alpha
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """The weighted scalar under its name."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from intarsia.losses._class_sums import ClassSums, class_sums
 from intarsia.losses._dense import dense_loss
-from intarsia.losses._labels import mean_of_classes
+from intarsia.losses._labels import among, mean_of_classes
+from intarsia.losses._options import AMOUNT, SWITCH, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from intarsia.core.batch import Targets
     from intarsia.core.output import Output
+    from intarsia.losses._dense import Part
 
 __all__ = ["GeneralisedDice", "generalised_dice_loss"]
 
@@ -22,6 +28,7 @@ def generalised_dice_loss(
     labels: Tensor,
     power: float = 2.0,
     smooth: float = 1e-5,
+    classes: Sequence[int] | None = None,
     *,
     present_only: bool = True,
     per_image: bool = False,
@@ -30,32 +37,37 @@ def generalised_dice_loss(
 
     A are the probabilities, B the labels, over the whole batch or `per_image`, as in `dice_loss`; void is in neither. An absent
     class has no weight of its own: none with `present_only`, else the largest of the others. Weights are scaled to the largest,
-    so that the smooth term means the same for large and small images.
+    so that the smooth term means the same for large and small images. `classes` are the channels summed over, by default all.
+    Raises OptionError for a power or a smooth term below 0, InvalidNoun as `dice_loss` does.
 
-    >>> import torch
     >>> logits = torch.tensor([[[[99.0, 99.0, 99.0]], [[0.0, 0.0, 0.0]]]])  # class 0 thrice
     >>> labels = torch.tensor([[[0, 0, 1]]])  # weights 1/4 and 1: 1 - 2 * (2/4) / (5/4 + 1)
     >>> round(float(generalised_dice_loss(logits, labels)), 4)
     0.5556
     """
-    return _from_sums(class_sums(logits, labels), power, smooth, present_only, per_image)
+    check("generalised_dice", power=(power, AMOUNT), smooth=(smooth, AMOUNT))
+    return _from_sums(class_sums(logits, labels), classes, power, smooth, present_only, per_image)
 
 
-def _from_sums(sums: ClassSums, power: float, smooth: float, present_only: bool, per_image: bool) -> Tensor:
+def _from_sums(
+    sums: ClassSums, classes: Sequence[int] | None, power: float, smooth: float, present_only: bool, per_image: bool
+) -> Tensor:
     sums = sums if per_image else sums.over_batch()  # (B or 1, C) each
-    there = sums.counts > 0
+    summed = torch.ones_like(sums.counts[0], dtype=torch.bool) if classes is None else among(classes, sums.counts)  # (C)
+    there = summed & (sums.counts > 0)
     least = sums.counts.where(there, sums.counts.max()).amin(dim=1, keepdim=True).clamp(min=1)  # (B or 1, 1)
     weights = (least / sums.counts.clamp(min=1)) ** power
-    weights = weights.where(there, 0.0 if present_only else 1.0)
+    weights = weights.where(there, 0.0 if present_only else 1.0) * summed
     both = 2 * (weights * sums.right).sum(dim=1, keepdim=True) + smooth  # (B or 1, 1)
     apart = (weights * (sums.predicted + sums.counts)).sum(dim=1, keepdim=True) + smooth
-    return mean_of_classes(1 - both / apart, sums.counts.sum(dim=1, keepdim=True), present_only=True)
+    tiny = 1e-7  # without smooth, where nothing is labelled
+    labelled = (there if present_only else sums.counts).sum(dim=1, keepdim=True)  # (B or 1, 1)
+    return mean_of_classes(1 - both / apart.clamp(min=tiny), labelled, present_only=True)
 
 
 class GeneralisedDice:
     """`generalised_dice_loss` of a Dense output, times `weight`.
 
-    >>> import torch
     >>> from intarsia.core import Dense, Targets
     >>> targets = Targets(torch.ones(1, 1, 2, 2, dtype=torch.int8), torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.bool), 2)
     >>> loss = GeneralisedDice()(Dense(torch.zeros(1, 2, 2, 2)), targets)  # 1 - 2 * 2 / 6
@@ -71,9 +83,15 @@ class GeneralisedDice:
         present_only: bool = True,
         per_image: bool = False,
     ) -> None:
+        check("generalised_dice", power=(power, AMOUNT), smooth=(smooth, AMOUNT))
+        check("generalised_dice", present_only=(present_only, SWITCH), per_image=(per_image, SWITCH))
         self.weight = weight
         self.options = power, smooth, present_only, per_image
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """The weighted scalar under its name."""
-        return {"generalised_dice": self.weight * dense_loss(output, targets, lambda part: _from_sums(part.sums, *self.options))}
+
+        def loss(part: Part) -> Tensor:
+            return _from_sums(part.sums, part.channels_of(None), *self.options)
+
+        return {"generalised_dice": self.weight * dense_loss(output, targets, loss)}

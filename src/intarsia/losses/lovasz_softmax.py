@@ -11,40 +11,52 @@ from typing import TYPE_CHECKING
 import torch
 
 from intarsia.losses._dense import dense_loss
-from intarsia.losses._labels import at_least_float32, class_shares, known_labels, label_counts
+from intarsia.losses._labels import class_shares, known_only, label_counts
+from intarsia.losses._options import SWITCH, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from intarsia.core.batch import Targets
     from intarsia.core.output import Output
+    from intarsia.losses._dense import Part
 
 __all__ = ["LovaszSoftmax", "lovasz_softmax_loss"]
 
 
-def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, present_only: bool = True, per_image: bool = False) -> Tensor:
+def lovasz_softmax_loss(
+    logits: Tensor,
+    labels: Tensor,
+    classes: Sequence[int] | None = None,
+    *,
+    present_only: bool = True,
+    per_image: bool = False,
+) -> Tensor:
     """The Lovász extension of 1 - IoU, at the errors |[y = c] - p_c| of each class (equations 8 and 9), averaged.
 
     `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void, which is left out; a label of C or more counts as void. Over the
-    whole batch, or `per_image`; `present_only` as in `dice_loss`. 0 where no pixel has a label.
+    whole batch, or `per_image`; `classes`, `present_only` and the errors as in `dice_loss`. 0 where no pixel has a label.
 
     >>> logits = torch.tensor([[[[99.0, 99.0]], [[0.0, 0.0]]]])  # class 0 twice: IoU 1/2 and 0
     >>> round(float(lovasz_softmax_loss(logits, torch.tensor([[[0, 1]]]))), 4)
     0.75
     """
-    logits = at_least_float32(logits).contiguous()
-    labels = known_labels(labels, logits.shape[1])
+    logits, labels = known_only(logits, labels)
     probabilities = logits.softmax(dim=1)  # (B, C, *S)
-    weights, constant = _weights(probabilities.detach(), labels, present_only, per_image)
+    weights, constant = _weights(probabilities.detach(), labels, classes, present_only, per_image)
     return torch.dot(probabilities.flatten(), weights.flatten()) + constant
 
 
-def _weights(probabilities: Tensor, labels: Tensor, present_only: bool, per_image: bool) -> tuple[Tensor, Tensor]:
+def _weights(
+    probabilities: Tensor, labels: Tensor, classes: Sequence[int] | None, present_only: bool, per_image: bool
+) -> tuple[Tensor, Tensor]:
     """(B, C, *S) the slope of the loss by probability, and what the loss is where all of these are 0."""
     batch, channels = probabilities.shape[:2]
     rows = batch if per_image else 1
     counts = label_counts(labels, channels).view(batch // rows, rows, channels).sum(dim=0)  # (B or 1, C)
-    shares = class_shares(counts, present_only=present_only).to(probabilities.dtype)
+    shares = class_shares(counts, present_only=present_only, classes=classes).to(probabilities.dtype)
     flat = labels.reshape(rows, -1)  # (B, *S) -> (B or 1, P)
     weights = torch.zeros_like(probabilities)
     constant = probabilities.new_zeros(())
@@ -82,12 +94,14 @@ class LovaszSoftmax:
     """
 
     def __init__(self, weight: float = 1.0, present_only: bool = True, per_image: bool = False) -> None:
+        check("lovasz_softmax", present_only=(present_only, SWITCH), per_image=(per_image, SWITCH))
         self.weight = weight
-        self.present_only = present_only
-        self.per_image = per_image
+        self.options = {"present_only": present_only, "per_image": per_image}
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """The weighted scalar under its name."""
-        options = {"present_only": self.present_only, "per_image": self.per_image}
-        value = dense_loss(output, targets, lambda part: lovasz_softmax_loss(part.logits, part.labels, **options))
-        return {"lovasz_softmax": self.weight * value}
+
+        def loss(part: Part) -> Tensor:
+            return lovasz_softmax_loss(part.logits, part.labels, part.channels_of(None), **self.options)
+
+        return {"lovasz_softmax": self.weight * dense_loss(output, targets, loss)}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import OptionError
 from intarsia.losses._class_sums import ClassSums, class_sums
 from intarsia.losses._dense import dense_loss
 from intarsia.losses._labels import mean_of_classes
+from intarsia.losses._options import AMOUNT, AT_LEAST_ONE, SWITCH, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from intarsia.core.batch import Targets
     from intarsia.core.output import Output
+    from intarsia.losses._dense import Part
 
 __all__ = ["Tversky", "tversky_loss"]
 
@@ -25,6 +28,7 @@ def tversky_loss(
     beta: float = 0.7,
     gamma: float = 1.0,
     smooth: float = 1.0,
+    classes: Sequence[int] | None = None,
     *,
     present_only: bool = True,
     per_image: bool = False,
@@ -33,8 +37,8 @@ def tversky_loss(
 
     TP, FP and FN are sums of soft-max probabilities; α = β = 1/2 is Dice with twice its smooth term, α = β = 1 Jaccard. `gamma` 1
     is the Tversky loss (equation 4 of the first paper); above it the focal one (equation 4 of the second, which has α and β the
-    other way round and finds 4/3 best). Shapes, void, `present_only` and `per_image` as in `dice_loss`. Raises OptionError for γ
-    below 1.
+    other way round and finds 4/3 best). Shapes, void, `classes`, `present_only` and `per_image` as in `dice_loss`. Raises
+    OptionError for γ below 1 and for α, β or a smooth term below 0, InvalidNoun as `dice_loss` does.
 
     >>> import torch
     >>> logits = torch.tensor([[[[99.0, 99.0]], [[0.0, 0.0]]]])  # class 0 twice
@@ -42,12 +46,19 @@ def tversky_loss(
     >>> round(float(tversky_loss(logits, labels)), 4)
     0.2711
     """
-    _check_gamma(gamma)
-    return _from_sums(class_sums(logits, labels), alpha, beta, gamma, smooth, present_only, per_image)
+    _check_terms(alpha, beta, gamma, smooth)
+    return _from_sums(class_sums(logits, labels), classes, alpha, beta, gamma, smooth, present_only, per_image)
 
 
 def _from_sums(
-    sums: ClassSums, alpha: float, beta: float, gamma: float, smooth: float, present_only: bool, per_image: bool
+    sums: ClassSums,
+    classes: Sequence[int] | None,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    smooth: float,
+    present_only: bool,
+    per_image: bool,
 ) -> Tensor:
     sums = sums if per_image else sums.over_batch()  # (B or 1, C) each
     false_positives, false_negatives = sums.predicted - sums.right, sums.counts - sums.right
@@ -56,12 +67,11 @@ def _from_sums(
     losses = 1 - (sums.right + smooth) / whole
     if gamma > 1:
         losses = losses.clamp(min=tiny) ** (1 / gamma)
-    return mean_of_classes(losses, sums.counts, present_only=present_only)
+    return mean_of_classes(losses, sums.counts, present_only=present_only, classes=classes)
 
 
-def _check_gamma(gamma: float) -> None:
-    if gamma < 1:
-        raise OptionError("tversky gamma", expected="a number of at least 1", received=gamma)
+def _check_terms(alpha: float, beta: float, gamma: float, smooth: float) -> None:
+    check("tversky", alpha=(alpha, AMOUNT), beta=(beta, AMOUNT), gamma=(gamma, AT_LEAST_ONE), smooth=(smooth, AMOUNT))
 
 
 class Tversky:
@@ -84,10 +94,15 @@ class Tversky:
         present_only: bool = True,
         per_image: bool = False,
     ) -> None:
-        _check_gamma(gamma)
+        _check_terms(alpha, beta, gamma, smooth)
+        check("tversky", present_only=(present_only, SWITCH), per_image=(per_image, SWITCH))
         self.weight = weight
         self.options = alpha, beta, gamma, smooth, present_only, per_image
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """The weighted scalar under its name."""
-        return {"tversky": self.weight * dense_loss(output, targets, lambda part: _from_sums(part.sums, *self.options))}
+
+        def loss(part: Part) -> Tensor:
+            return _from_sums(part.sums, part.channels_of(None), *self.options)
+
+        return {"tversky": self.weight * dense_loss(output, targets, loss)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ from intarsia.core.catalogue import find
 from intarsia.core.errors import OptionError, nearest
 from intarsia.core.output import Dense
 from intarsia.losses._dense import AUX_WEIGHT, prepared
+from intarsia.losses._options import AMOUNT, WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -27,7 +29,8 @@ class WeightedSum:
     `class_weights` go to the losses that take them, `options` to each loss by its name. Auxiliary outputs count `aux_weight`, or
     each its own of several (deep supervision). `groups` are class indices, as `ClassSet.group_indices` gives them: with more
     than one, each is a soft-max of its own with "none of these" beside it, a group of one class so a sigmoid, and each term is the
-    mean over the groups. Raises OptionError for an unknown loss or option, and for weights below 0.
+    mean over the groups. Raises OptionError for an unknown loss or option, for weights below 0, and for class weights that no loss
+    takes.
 
     >>> WeightedSum({"cross_entropy": 1.0, "dice": 0.5}, options={"dice": {"smooth": 0.0}})
     WeightedSum(cross_entropy x 1.0 + dice x 0.5)
@@ -42,16 +45,20 @@ class WeightedSum:
         groups: Sequence[Sequence[int]] = (),
     ) -> None:
         self.weights = dict({"cross_entropy": 1.0, "dice": 1.0} if weights is None else weights)
-        if not self.weights or min(self.weights.values()) < 0:
+        if not self.weights or not all(map(AMOUNT.holds, self.weights.values())):
             raise OptionError("loss weights", expected="at least one loss, none with a weight below 0", received=self.weights)
-        if min([aux_weight] if isinstance(aux_weight, int | float) else aux_weight, default=0) < 0:
-            raise OptionError("aux_weight", expected="no weight below 0", received=aux_weight)
+        if not (AMOUNT.holds(aux_weight) or WEIGHTS.holds(aux_weight)):
+            raise OptionError("aux_weight", expected="no weight below 0", received=repr(aux_weight))
         self.aux_weight = aux_weight
         self.groups = tuple(tuple(group) for group in groups)
         chosen = dict(options or {})
         for name in chosen:
             if name not in self.weights:
                 raise OptionError(f"options of loss {name!r}", expected="a loss of the sum", hint=nearest(name, self.weights))
+        takers = [name for name in self.weights if "class_weights" in _options_of(name)]
+        if class_weights is not None and not takers:
+            known = "a loss that takes them, such as cross_entropy"
+            raise OptionError("--class-weights", expected=known, received=", ".join(self.weights))
         self.losses = [_made(name, weight, chosen.get(name, {}), class_weights) for name, weight in self.weights.items()]
 
     def __call__(self, output: Output, targets: Targets) -> dict[str, Tensor]:
@@ -66,10 +73,16 @@ class WeightedSum:
 
 def _made(name: str, weight: float, options: Mapping[str, Any], class_weights: Sequence[float] | None) -> Any:
     """The loss of that name."""
-    loss = find("losses", name)
-    known = [option for option in signature(loss).parameters if option != "weight"]
+    known = _options_of(name)
+    if not isinstance(options, Mapping):
+        raise OptionError(f"options of loss {name!r}", expected="values by name", received=repr(options))
     for option in options:
         if option not in known:
             raise OptionError(f"loss {name!r}", expected="its own options", received=repr(option), hint=nearest(option, known))
     general = {"class_weights": class_weights} if "class_weights" in known else {}
-    return loss(weight=weight, **general | dict(options))
+    return find("losses", name)(weight=weight, **general | dict(options))
+
+
+def _options_of(name: str) -> list[str]:
+    """What the loss of that name takes beside its weight."""
+    return [option for option in signature(find("losses", name)).parameters if option != "weight"]

@@ -10,6 +10,7 @@ from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import OptionError
 from intarsia.metrics.boundary import Boundary
 from intarsia.ops.boundaries import band, edges, nearest_distances
+from plain_outlines import distances, plain_outlines, ringed, square
 
 THREE = ClassSet(("sky", "road", "car"), nothing=True)
 
@@ -85,30 +86,14 @@ def test_many_classes():
 
 def loops_f1(truth, guess, k, reach):
     """Boundary F1 of one class in plain loops; None where neither has an outline."""
-
-    def outline(labels):
-        height, width = labels.shape
-        return [
-            (y, x)
-            for y in range(height)
-            for x in range(width)
-            if labels[y, x] == k
-            and truth[y, x] >= 0
-            and any(
-                0 <= v < height and 0 <= u < width and truth[v, u] >= 0 and labels[v, u] != k
-                for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
-            )
-        ]
-
-    def hits(points, others):
-        return np.mean([any((y - v) ** 2 + (x - u) ** 2 <= reach**2 for v, u in others) for y, x in points])
-
-    one, other = outline(truth), outline(guess)
+    one, other, maybe = plain_outlines(truth, guess, k, frame=False)
+    seen = [(labels[truth >= 0] == k).any() for labels in (truth, guess)]
+    if seen[0] != seen[1]:
+        return 0.0
     if not one and not other:
         return None
-    if not one or not other:
-        return 0.0
-    precision, recall = hits(other, one), hits(one, other)
+    precision = (distances(other, maybe) <= reach).mean() if other and maybe else float(not other)
+    recall = (distances(one, other) <= reach).mean() if one and other else float(not one)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
@@ -123,6 +108,50 @@ def test_boundary_f1_is_that_of_plain_loops():
         expected.append([loops_f1(truth, guess, k, 0.04 * 50) for k in range(3)])
     means = np.nanmean(np.array(expected, float), axis=0)
     np.testing.assert_allclose(metric.compute()["boundary_f1"], means)
+
+
+@pytest.mark.parametrize("answer", [(23, 37, 33, 47), (21, 38, 31, 48), (20, 40, 30, 50)])
+def test_an_object_ringed_by_void_is_right_wherever_in_the_void_it_ends(answer):
+    assert scored(ringed(), square(*answer))["boundary_iou"][:2].tolist() == [1, 1]
+    assert scored(ringed(), square(*answer))["boundary_f1"][:2].tolist() == [1, 1]
+
+
+def test_a_row_missed_within_a_ring_of_void_costs_that_row():
+    """The object is 14x14, the band 2 wide, the tolerance below a pixel. Missing the upper row, outline: 52 pixels of the truth, of
+    which the 2 x 13 at the sides and the 12 between them below remain; 50 of the answer, of which its upper row's 12 are none.
+    """
+    scores = scored(ringed(), square(24, 37, 33, 47))
+    assert scores["boundary_f1"][1] == pytest.approx(2 * (38 / 50) * (38 / 52) / (38 / 50 + 38 / 52))
+    truth = 14 * 14 - 10 * 10
+    answer, both = 13 * 14 - 9 * 10, 13 * 14 - 9 * 10 - 10
+    assert scores["boundary_iou"][1] == pytest.approx(both / (truth + answer - both))
+    assert scored(ringed(), square(24, 37, 33, 47), tolerance=0.011)["boundary_f1"][:2].tolist() == [1, 1]
+
+
+def test_a_row_beyond_a_ring_of_void_costs_that_row():
+    scores = scored(ringed(), square(19, 40, 30, 50))
+    assert scores["boundary_f1"][1] == pytest.approx(2 * (52 / 72) / (52 / 72 + 1))  # 20 pixels beyond, the nearest void 1 away
+    assert scores["boundary_iou"][1] == pytest.approx(96 / (96 + 20))
+    assert scored(ringed(), square(19, 40, 30, 50), tolerance=0.011)["boundary_f1"][1] == 1
+
+
+def test_void_within_one_class_is_no_outline():
+    """A speck that only sky surrounds; an answer that leaks out of it is as near as the speck, but for the tolerance."""
+    truth = np.zeros((60, 80), int)
+    truth[:, 60:] = 1
+    truth[20:30, 20:30] = -1
+    guess = np.where(truth == 1, 1, 0)
+    assert scored(truth, guess)["boundary_f1"][0] == 1
+    for inside in (1, 2):
+        filled = np.where(truth < 0, inside, guess)
+        assert scored(truth, filled).to_dict() == scored(truth, guess).to_dict()
+    guess[19:31, 20:30] = 1
+    assert scored(truth, guess, tolerance=0.02)["boundary_f1"][0] == 1
+    assert scored(truth, guess, tolerance=0.005)["boundary_f1"][0] < 1
+
+
+def test_what_only_one_side_holds_has_f1_0_even_without_an_outline():
+    assert scored(np.zeros((20, 20), int), np.ones((20, 20), int))["boundary_f1"][:2].tolist() == [0, 0]
 
 
 def test_outlines_by_hand():
@@ -170,8 +199,9 @@ def test_nested_regions_are_each_scored_whole():
 
 
 def test_options():
-    with pytest.raises(OptionError, match=r"boundary width: expected a share of the diagonal within 0\.\.1, received 3"):
-        Boundary(THREE, width=3)
+    for wrong in (3, "big", [0.1], True, np.nan):
+        with pytest.raises(OptionError, match=r"boundary width: expected a share of the diagonal within 0\.\.1, received "):
+            Boundary(THREE, width=wrong)
 
 
 def test_the_table():

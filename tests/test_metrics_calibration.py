@@ -97,8 +97,9 @@ def test_with_groups_an_answer_is_right_if_it_is_for_each():
 
 
 def test_errors():
-    with pytest.raises(OptionError, match="calibration bins: expected at least 1, received 0"):
-        Calibration(TWO, bins=0)
+    for bins in (0, 2.5, "many", np.inf):
+        with pytest.raises(OptionError, match=f"calibration bins: expected a whole number from 1 on, received {bins}"):
+            Calibration(TWO, bins=bins)
     for wrong in (1.5, -0.1, np.nan):
         with pytest.raises(InvalidNoun, match="prediction '' confidence: expected values 0..1"):
             counted([(np.array([[0, 0]]), np.array([[0, 0]]), [[0.5, wrong]])])

@@ -12,6 +12,7 @@ from torchmetrics.functional.segmentation import hausdorff_distance
 from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.metrics.surface import Surface
+from plain_outlines import distances, plain_outlines, ringed, square
 
 THREE = ClassSet(("sky", "road", "car"))
 
@@ -104,6 +105,75 @@ def test_a_surface_along_void_is_known_of_neither():
     assert scored(truth, guess)["hausdorff"][1] == 2
 
 
+@pytest.mark.parametrize("answer", [(23, 37, 33, 47), (21, 38, 31, 48), (20, 40, 30, 50)])
+def test_an_object_ringed_by_void_is_right_wherever_in_the_void_it_ends(answer):
+    scores = scored(ringed(), square(*answer))
+    assert scores["hausdorff"][:2].tolist() == [0, 0]
+    assert scores["surface_dice"][:2].tolist() == [1, 1]
+    assert scores["one_sided"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "answer", [(24, 37, 33, 47), (24, 36, 34, 46), (19, 40, 30, 50), (19, 41, 29, 51)], ids=["in", "all in", "out", "all out"]
+)
+def test_a_row_too_few_or_too_many_at_a_ring_of_void_is_a_pixel_away(answer):
+    scores = scored(ringed(), square(*answer), tolerance=1.5)
+    assert max(scores["hausdorff"][:2]) <= np.sqrt(2)  # at corners
+    assert scores["surface_dice"][:2].tolist() == [1, 1]
+    assert scores["one_sided"].tolist() == [0, 0, 0]
+
+
+def test_an_object_ringed_by_void_and_far_from_it():
+    """The answer is the object 20 columns to the right."""
+    scores = scored(ringed(), square(23, 37, 53, 67))
+    assert scores["hausdorff"][1] == 20  # from the object's left column to the answer's
+    assert scored(ringed(), square(0, 0, 0, 0))["hausdorff"][1] == 100  # the class is missed: the diagonal
+
+
+def void_blobs(seed, size=(24, 30)):
+    labels = blobs(seed, size, 4)
+    labels = np.where(np.random.default_rng(seed).random(size) < 0.02, 3, labels)  # pieces of one pixel too
+    return np.where(labels == 3, -1, labels), np.roll(np.where(labels == 3, (seed + 1) % 3, labels), 2, axis=1)
+
+
+def test_distances_with_void_are_those_of_plain_loops():
+    for seed in range(4):
+        truth, guess = void_blobs(seed)
+        scores = scored(truth, guess, tolerance=1.5)
+        for k in range(3):
+            if not all((labels[truth >= 0] == k).any() for labels in (truth, guess)):
+                continue
+            of_truth, of_guess, maybe = plain_outlines(truth, guess, k, frame=True)
+            there, back = distances(of_guess, maybe), distances(of_truth, of_guess)
+            both = np.concatenate([there, back])
+            expected = max(np.percentile(there, 95), np.percentile(back, 95)), both.max(), both.mean(), (both <= 1.5).mean()
+            found = [scores[name][k] for name in ("hd95", "hausdorff", "average_surface_distance", "surface_dice")]
+            np.testing.assert_allclose(found, expected)
+
+
+def test_a_class_that_both_hold_always_has_a_surface():
+    """Maps of noise, small and full of void: never a diagonal, unless one side holds no known pixel of the class."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        truth, guess = rng.integers(-1, 3, (2, *rng.integers(1, 7, 2)))
+        guess = np.where(guess < 0, 0, guess)
+        metric = Surface(THREE)
+        metric.update(Segments.from_semantic(truth, 3), Segments.from_semantic(guess, 3))
+        held = [[(labels[truth >= 0] == k).any() for k in range(3)] for labels in (truth, guess)]
+        assert (metric.counts[0, :, 5] == np.logical_xor(*held)).all()
+        assert (metric.counts[0, :, 4] == np.logical_or(*held)).all()
+
+
+def test_void_in_a_volume():
+    truth, guess = np.zeros((2, 12, 14, 16), int)
+    truth[2:10, 2:12, 2:14] = -1
+    truth[4:8, 4:10, 4:12] = 1
+    guess[5:8, 4:10, 4:12] = 1
+    scores = scored(truth, guess, spacing=(3.0, 1, 1), tolerance=3)
+    assert scores["hausdorff"][:2].tolist() == [3, 3]
+    assert scores["surface_dice"][:2].tolist() == [1, 1]
+
+
 def test_the_table():
     """Road: 6 4 2 0 0 0 from the truth, 0 0 0 from the prediction; sky: 0 0 0 0 and 0 0 0 0 2 4 6, in units of the spacing."""
     truth, guess = np.array([[0] * 4 + [1] * 6]), np.array([[0] * 7 + [1] * 3])
@@ -124,10 +194,13 @@ def test_the_table():
 
 
 def test_options():
-    with pytest.raises(OptionError, match=r"surface spacing: expected extents above 0, received \[0.0\]"):
-        Surface(THREE, spacing=0)
-    with pytest.raises(OptionError, match="surface tolerance: expected a distance from 0 on, received -1"):
-        Surface(THREE, tolerance=-1)
+    for wrong in (0, "abc", [1, "x"], [], True, [[1, 2]]):
+        with pytest.raises(OptionError, match="surface spacing: expected extents above 0, received "):
+            Surface(THREE, spacing=wrong)
+    for wrong in (-1, [1, 2], "far", np.nan):
+        with pytest.raises(OptionError, match="surface tolerance: expected a distance from 0 on, received "):
+            Surface(THREE, tolerance=wrong)
+    assert Surface(THREE, spacing=np.array([1, 2])).options["spacing"] == Surface(THREE, spacing=[1, 2.0]).options["spacing"]
     with pytest.raises(InvalidNoun, match=r"image '': expected 3 axes, as the spacing has, received \(2, 2\)"):
         scored(np.zeros((2, 2), int), np.zeros((2, 2), int), spacing=(1, 1, 1))
 

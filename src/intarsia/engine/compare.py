@@ -75,7 +75,7 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """Of each measure a plain line on its first score; for semantic that is mean IoU."""
-        return [_verdict(*next(iter(scores.items()))) for scores in self.scores.values()]
+        return [_verdict(*next(iter(scores.items())), self.images) for scores in self.scores.values()]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -95,7 +95,8 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        lines = [f"A  {self.a}", f"B  {self.b}", f"{self.images} images, the same for both; in brackets the 95 % interval of B - A"]
+        about = f"{self.images} images, the same for both; in brackets the 95 % interval of B - A"
+        lines = [f"A  {self.a}", f"B  {self.b}", about if self.images > 1 else "1 image, the same for both: no interval"]
         for measure, scores in self.scores.items():
             lines += ["", *_table(measure, scores)]
             for name, row in list(self.by_class[measure].items())[:1]:
@@ -200,9 +201,14 @@ def _same_images(a: Measures, b: Measures) -> None:
         raise DataError("compare", expected="the same truth in both", received=received)
 
 
-def _verdict(name: str, one: Difference) -> str:
-    """B is better: mean IoU +0.0123 [0.0051, 0.0198]."""
-    said, digits = f"{one.winner} is better" if one.winner else "no difference is shown", one.digits
+def _verdict(name: str, one: Difference, images: int) -> str:
+    """B is better: mean IoU +0.0123 [0.0051, 0.0198]. What could not be tested is not called a difference, nor none."""
+    digits = one.digits
+    if np.isnan(one.value):
+        return f"not defined: {_title(name)}"
+    if images == 1:
+        return f"one image: no interval of {_title(name)} {one.value:+.{digits}f}"
+    said = f"{one.winner} is better" if one.winner else "no difference is shown"
     return f"{said}: {_title(name)} {one.value:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import OptionError, nearest
+from intarsia.core.errors import IntarsiaError, OptionError, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,19 +28,24 @@ def asked_for(
 ) -> dict[str, dict[str, Any]]:
     """The options of each measure, from their names or a mapping, and from arguments such as {"surface.tolerance": 2}.
 
-    Raises OptionError for an argument of none of them.
+    Raises OptionError for an unknown measure, with the nearest, and for an argument of none of them.
 
     >>> asked_for(["boundary", "surface"], {"surface.tolerance": 2})
     {'boundary': {}, 'surface': {'tolerance': 2}}
     """
     given: Mapping[str, Mapping[str, Any]] = measures if isinstance(measures, Mapping) else {name: {} for name in measures}
+    for measure in given:
+        find("metrics", measure)
     options = {name: dict(chosen) for name, chosen in given.items()}
     for argument, value in (arguments or {}).items():
         name, _, option = argument.rpartition(".")
         if name not in options:
-            known = f"one of {list(options)}" if options else "a measure, with --measures"
+            known = f"a MEASURE of {list(options)}" if options else "a MEASURE named with --measures"
             raise OptionError(
-                f"--measure-args {argument}", expected=f"MEASURE.OPTION=VALUE, of {known}", received=repr(name or argument)
+                f"--measure-args {argument}",
+                expected=f"MEASURE.OPTION=VALUE, with {known}",
+                received=repr(name or argument),
+                hint=nearest(name or argument, options) if options else "",
             )
         options[name][option] = value
     return options
@@ -96,7 +101,7 @@ class Measures:
 
 
 def _made(name: str, classes: ClassSet, options: Mapping[str, Any]) -> Any:
-    """The metric of that name."""
+    """The metric of that name. Raises OptionError for an option that it does not take, or a value that it cannot be made with."""
     make = find("metrics", name)
     known = [option for option in signature(make).parameters if option not in STATE]
     for option in options:
@@ -104,4 +109,11 @@ def _made(name: str, classes: ClassSet, options: Mapping[str, Any]) -> Any:
             raise OptionError(
                 f"measure {name!r}", expected=f"one of its options {known}", received=repr(option), hint=nearest(option, known)
             )
-    return make(classes, **options)
+    try:
+        return make(classes, **options)
+    except IntarsiaError:
+        raise
+    except (TypeError, ValueError) as error:  # of a metric that does not check its options itself
+        raise OptionError(
+            f"measure {name!r}", expected=f"values it can take for {known}", received=f"{options}: {error}"
+        ) from error

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from intarsia.core.errors import IntarsiaError, InvalidNoun
+from intarsia.core.errors import IntarsiaError, InvalidNoun, OptionError
 from intarsia.core.segments import narrow
 from intarsia.ops.bootstrap import bootstrap_intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["Counted", "label_maps", "mean_defined", "ratio"]
+__all__ = ["Counted", "check_number", "holds", "label_maps", "mean_defined", "ratio"]
 
 
 class Counted:
@@ -156,6 +157,21 @@ def label_maps(
         if prediction.void.any():
             given = np.where(given < 0, len(classes) + 1, given.astype(narrow(-1, len(classes) + 1), copy=False))
         yield members, wanted, given, ~truth.void if truth.void.any() else None
+
+
+def holds(labels: NDArray[Any], known: NDArray[np.bool_] | None, count: int) -> NDArray[np.bool_]:
+    """(count,) whether any `known` pixel has each of the labels 0..count-1."""
+    seen = labels.reshape(-1) if known is None else labels[known]
+    return np.bincount(seen, minlength=count)[:count] > 0
+
+
+def check_number(what: str, value: Any, right: Callable[[Any], bool], expected: str) -> None:
+    """Raises OptionError unless `value` is a number that is `right`.
+
+    >>> check_number("surface tolerance", 2.0, lambda distance: distance >= 0, "a distance from 0 on")
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not right(value):
+        raise OptionError(what, expected=expected, received=value)
 
 
 def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,9 +98,11 @@ class SemanticScores:
 
 
 def plain(values: Any) -> Any:
-    """Lists and floats, None for nan."""
+    """Lists, whole numbers and floats, None for nan."""
     if np.ndim(values):
         return [plain(value) for value in values]
+    if isinstance(values, int | np.integer):
+        return int(values)
     return None if np.isnan(values) else float(values)
 
 

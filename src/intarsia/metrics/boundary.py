@@ -3,8 +3,10 @@
 Boundary IoU is that of Cheng et al. 2021 (arXiv 2103.16562), summed over the data set as IoU is; with no void it equals their code.
 Boundary F1 is that of Csurka et al. 2013 (BMVC, section 2.3): per image and class, then averaged over images. Deviations: the edge
 of the image is no outline in boundary F1 (as in DAVIS), or every class that touches it would be right there for nothing; a class
-that only truth or prediction holds has F1 0. Void is unknown: an outline that runs along it is known of neither truth nor
-prediction, so a void pixel is never boundary and makes none, whatever is predicted there.
+that only truth or prediction holds has F1 0. A side holds a class where a pixel of it is known.
+
+Void is unknown, and is never scored: `_outlines` says what that makes of an outline that runs along it. A piece of void that parts
+the truth is another class to the band of both truth and prediction; other void makes none of its neighbours band.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.core.errors import OptionError
-from intarsia.metrics._counted import Counted, label_maps, mean_defined, ratio
+from intarsia.metrics._counted import Counted, check_number, holds, label_maps, mean_defined, ratio
+from intarsia.metrics._outlines import outlines
 from intarsia.metrics._scores import Scores
-from intarsia.ops.boundaries import band, boundary_points, edges, nearest_distances
+from intarsia.ops.boundaries import band, nearest_distances, parted, parting, void_pieces
 from intarsia.ops.runs import joint_histogram
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Boundary(Counted):
     (Euclidean) of t, recall the share of t within it of p:
 
         boundary F1 = 2 precision recall / (precision + recall),    mean over the images where t or p is not empty
+
+    A share of nothing is 1; F1 is 0 where only one of truth and prediction holds the class.
 
     An update is a whole image: tiles have diagonals and edges of their own.
 
@@ -71,8 +75,7 @@ class Boundary(Counted):
         F1, and whether it is defined.
         """
         for name, value in (("width", width), ("tolerance", tolerance)):
-            if not 0 < value < 1:
-                raise OptionError(f"boundary {name}", expected="a share of the diagonal within 0..1", received=value)
+            check_number(f"boundary {name}", value, lambda share: 0 < share < 1, "a share of the diagonal within 0..1")
         super().__init__(classes, (len(classes), 5), np.float64, keys, counts, {"width": width, "tolerance": tolerance})
 
     def update(self, truth: Segments, prediction: Segments, key: str = "") -> None:
@@ -82,14 +85,18 @@ class Boundary(Counted):
         width = max(1, round(self.options["width"] * diagonal))
         count = np.zeros((len(self.classes), 5))
         for members, wanted, given, known in label_maps(truth, prediction, self.classes, key):
-            here, there = (np.where(band(labels, width, known), labels, nothing) for labels in (wanted, given))
+            pieces = None if known is None else void_pieces(known)
+            here, there = _bands(wanted, given, pieces, nothing, width)
             joint = joint_histogram(here, there, nothing + 3, nothing + 3)  # classes, nothing (also where no band is), void, none
             count[members, 0] = np.diagonal(joint)[members]
             count[members, 1], count[members, 2] = joint.sum(axis=1)[members], joint.sum(axis=0)[members]
-            outlines = (boundary_points(labels, edges(labels, known, frame=False), nothing) for labels in (wanted, given))
-            for index, (of_truth, of_guess) in enumerate(zip(*outlines, strict=True)):
-                if len(of_truth) or len(of_guess):
-                    count[index, 3:] = _f1(of_truth, of_guess, self.options["tolerance"] * diagonal), 1
+            present = (holds(labels, known, nothing) for labels in (wanted, given))
+            lines = outlines(wanted, given, pieces, nothing, frame=False)
+            for index, (in_truth, in_guess, (of_truth, of_guess, maybe)) in enumerate(zip(*present, lines, strict=True)):
+                if in_truth != in_guess:
+                    count[index, 3:] = 0, 1
+                elif len(of_truth) or len(of_guess):
+                    count[index, 3:] = _f1(of_truth, of_guess, maybe, self.options["tolerance"] * diagonal), 1
         self._add(key, count)
 
     def compute(self, intervals: int = 1000, seed: int = 0) -> Scores:
@@ -115,10 +122,25 @@ class Boundary(Counted):
         }
 
 
-def _f1(truth: NDArray[Any], guess: NDArray[Any], tolerance: float) -> float:
-    """F1 of two sets of points (n, d), not both empty, matched within `tolerance` pixels."""
-    if not len(truth) or not len(guess):
-        return 0.0
-    precision = float((nearest_distances(guess, truth, within=tolerance) <= tolerance).mean())
-    recall = float((nearest_distances(truth, guess, within=tolerance) <= tolerance).mean())
+def _bands(
+    truth: NDArray[Any], guess: NDArray[Any], pieces: NDArray[np.int32] | None, nothing: int, width: int
+) -> list[NDArray[Any]]:
+    """(*S) of truth and of prediction the labels within the band, `nothing` elsewhere."""
+    if pieces is None:
+        return [np.where(band(labels, width), labels, nothing) for labels in (truth, guess)]
+    parts = parting(truth, pieces, nothing + 2, frame=True)
+    closed = (parted(labels, pieces, parts) for labels in (truth, guess))
+    return [np.where(band(labels, width, known) & (pieces == 0), labels, nothing) for labels, known in closed]
+
+
+def _f1(truth: NDArray[Any], guess: NDArray[Any], maybe: NDArray[Any], tolerance: float) -> float:
+    """F1 of two outlines (n, d), not both empty, matched within `tolerance` pixels; the truth's may also be at `maybe`."""
+    precision, recall = _matched(guess, maybe, tolerance), _matched(truth, guess, tolerance)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _matched(points: NDArray[Any], others: NDArray[Any], tolerance: float) -> float:
+    """The share of `points` (n, d) within `tolerance` of one of `others` (m, d)."""
+    if not len(points) or not len(others):
+        return float(not len(points))
+    return float((nearest_distances(points, others, within=tolerance) <= tolerance).mean())

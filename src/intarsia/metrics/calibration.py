@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.core.errors import InvalidNoun, OptionError
-from intarsia.metrics._counted import Counted, label_maps, ratio
+from intarsia.core.errors import InvalidNoun
+from intarsia.metrics._counted import Counted, check_number, label_maps, ratio
 from intarsia.metrics._scores import Scores
 from intarsia.metrics._semantic_scores import plain
 
@@ -75,8 +75,8 @@ class Calibration(Counted):
         self, classes: ClassSet, *, bins: int = 15, keys: Iterable[str] = (), counts: NDArray[np.float64] | None = None
     ) -> None:
         """Empty, or from another's `keys` and `counts` (updates, bins, 4): pixels, right ones, confidence, squared error."""
-        if bins < 1:
-            raise OptionError("calibration bins", expected="at least 1", received=bins)
+        check_number("calibration bins", bins, lambda number: 1 <= number < np.inf and number % 1 == 0, "a whole number from 1 on")
+        bins = int(bins)
         super().__init__(classes, (bins, 4), np.float64, keys, counts, {"bins": bins})
         self._values = np.arange(ONE + 1, dtype=np.uint16).view(np.float16).astype(np.float64)  # every confidence there is
         self._starts = np.searchsorted(np.minimum(self._values * bins, bins - 1).astype(np.int64), np.arange(bins))

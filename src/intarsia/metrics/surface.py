@@ -3,8 +3,9 @@
 Surfaces and distances are MONAI's: `compute_hausdorff_distance` (percentile 95 for HD95), the symmetric
 `compute_average_surface_distance`, and `compute_surface_dice` without sub-voxels (Nikolov et al. 2018, arXiv 1809.04430).
 Deviation: where only one of truth and prediction holds the class MONAI gives inf; here the distances are then the diagonal of the
-image, the longest there is, so that leaving a class out never pays. Void is unknown: a surface that runs along it is known of
-neither truth nor prediction, so it counts for neither, whatever is predicted there.
+image, the longest there is, so that leaving a class out never pays. A side holds a class where a pixel of it is known.
+
+Void is unknown, and is never scored: `_outlines` says what that makes of a surface that runs along it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.core.errors import InvalidNoun, OptionError
-from intarsia.metrics._counted import Counted, label_maps, mean_defined, ratio
+from intarsia.core.errors import InvalidNoun
+from intarsia.metrics._counted import Counted, check_number, holds, label_maps, mean_defined, ratio
+from intarsia.metrics._outlines import outlines
 from intarsia.metrics._scores import Scores
-from intarsia.ops.boundaries import boundary_points, edges, nearest_distances
+from intarsia.ops.boundaries import nearest_distances, void_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,11 +75,11 @@ class Surface(Counted):
         one of truth and prediction holds the class.
         """
         if spacing is not None:
-            spacing = tuple(map(float, np.atleast_1d(np.asarray(spacing, np.float64))))
-            if not all(0 < extent < np.inf for extent in spacing):
-                raise OptionError("surface spacing", expected="extents above 0", received=list(spacing))
-        if not 0 <= tolerance < np.inf:
-            raise OptionError("surface tolerance", expected="a distance from 0 on", received=tolerance)
+            extents: list[Any] = list(spacing) if isinstance(spacing, list | tuple | np.ndarray) else [spacing]
+            for extent in extents or [()]:
+                check_number("surface spacing", extent, lambda extent: 0 < extent < np.inf, "extents above 0")
+            spacing = tuple(float(extent) for extent in extents)
+        check_number("surface tolerance", tolerance, lambda distance: 0 <= distance < np.inf, "a distance from 0 on")
         super().__init__(classes, (len(classes), 6), np.float64, keys, counts, {"spacing": spacing, "tolerance": float(tolerance)})
 
     def update(self, truth: Segments, prediction: Segments, key: str = "") -> None:
@@ -90,13 +92,16 @@ class Surface(Counted):
         extents = np.broadcast_to(np.array(spacing), len(truth.size))
         diagonal = float(np.linalg.norm(extents * truth.size))
         count = np.zeros((len(self.classes), 6))
+        number = len(self.classes)
         for _, wanted, given, known in label_maps(truth, prediction, self.classes, key):
-            maps = (wanted, given)
-            surfaces = (boundary_points(labels, edges(labels, known, frame=True), len(self.classes)) for labels in maps)
-            for index, (of_truth, of_guess) in enumerate(zip(*surfaces, strict=True)):
-                if len(of_truth) and len(of_guess):
-                    count[index, :5] = *_distances(of_truth, of_guess, extents, self.options["tolerance"]), 1
-                elif len(of_truth) or len(of_guess):
+            present = (holds(labels, known, number) for labels in (wanted, given))
+            pieces = None if known is None else void_pieces(known)
+            surfaces = outlines(wanted, given, pieces, number, frame=True)
+            for index, (in_truth, in_guess, (of_truth, of_guess, maybe)) in enumerate(zip(*present, surfaces, strict=True)):
+                if in_truth and in_guess:
+                    there, back = nearest_distances(of_guess, maybe, extents), nearest_distances(of_truth, of_guess, extents)
+                    count[index, :5] = *_scores(there, back, self.options["tolerance"]), 1
+                elif in_truth or in_guess:
                     count[index] = diagonal, diagonal, diagonal, 0, 1, 1
         self._add(key, count)
 
@@ -118,9 +123,8 @@ class Surface(Counted):
         return {f"mean_{name}": mean_defined(values) for name, values in by_class.items()} | by_class
 
 
-def _distances(truth: NDArray[Any], guess: NDArray[Any], spacing: NDArray[Any], tolerance: float) -> tuple[float, ...]:
-    """HD95, Hausdorff, average distance and surface Dice of two sets of points (n, d), neither empty."""
-    there, back = nearest_distances(guess, truth, spacing), nearest_distances(truth, guess, spacing)
+def _scores(there: NDArray[np.float64], back: NDArray[np.float64], tolerance: float) -> tuple[float, ...]:
+    """HD95, Hausdorff, average distance and surface Dice of the distances in both directions."""
     both = np.concatenate([there, back])
     hd95 = max(np.percentile(there, 95), np.percentile(back, 95))
     return float(hd95), float(both.max()), float(both.mean()), float((both <= tolerance).mean())

@@ -1,4 +1,8 @@
-"""Boundaries of all classes of a label map at once: their pixels, the band along them, and distances between two of them."""
+"""Boundaries of all classes of a label map at once: their pixels, the band along them, distances between two of them, and void.
+
+A boundary that lies in void cannot be seen, but that it is there can: a piece of void that touches two labels parts them, and so
+holds a boundary of both, which lies no nearer than the void begins. A piece within one label holds none for certain, but may.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["band", "boundary_points", "edges", "nearest_distances"]
+__all__ = ["band", "boundary_points", "edges", "hidden_points", "nearest_distances", "parted", "parting", "void_pieces"]
 
 
 def edges(labels: NDArray[Any], known: NDArray[np.bool_] | None = None, *, frame: bool) -> NDArray[np.bool_]:
@@ -43,7 +47,7 @@ def band(labels: NDArray[Any], width: int, known: NDArray[np.bool_] | None = Non
     """(*S) the pixels that have another label, or the outside of the image, within `width` pixels along every axis.
 
     For each class this is the mask less its `width`-fold erosion by a square of three (Cheng et al. 2021, arXiv 2103.16562), found
-    for all classes by one minimum and one maximum filter. Labels are 0..65,533. Pixels that are not `known` are in no band and
+    for all classes by one minimum and one maximum filter. Labels are -1..65,532. Pixels that are not `known` are in no band and
     make none.
 
     >>> band(np.array([[0] * 7, [0] * 7, [0] * 7]), 1)[1].tolist()
@@ -75,6 +79,49 @@ def boundary_points(labels: NDArray[Any], found: NDArray[np.bool_], count: int) 
     return [coordinates[start:stop] for start, stop in pairwise(bounds)]
 
 
+def void_pieces(known: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(*S) the number, from 1 on, of the piece of void that a pixel is in, pixels being joined by their sides; 0 where `known`.
+
+    >>> void_pieces(np.array([[True, False, False, True, False]])).tolist()
+    [[0, 1, 1, 0, 2]]
+    """
+    from scipy import ndimage
+
+    return np.asarray(ndimage.label(~known)[0], np.int32)
+
+
+def parting(labels: NDArray[Any], pieces: NDArray[np.int32], count: int, *, frame: bool) -> NDArray[np.bool_]:
+    """(pieces + 1,) whether each of the `pieces` of void touches two of the labels 0..count-1, the outside being one with `frame`.
+
+    >>> parting(np.array([[0, 9, 0, 9, 1]]), np.array([[0, 1, 0, 2, 0]]), 2, frame=False).tolist()
+    [False, False, True]
+    """
+    touched = _touched(labels, pieces, count)
+    return np.asarray((touched if frame else touched[:, :count]).sum(axis=1) > 1)
+
+
+def parted(labels: NDArray[Any], pieces: NDArray[np.int32], parts: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(*S) `labels` with -1 in the `pieces` of void that part others, and (*S) where there is a label now, for `edges` and `band`:
+    pixels along such a piece are boundary, and the other pieces make none.
+    """
+    apart = parts[pieces]
+    return np.where(apart, np.asarray(-1, labels.dtype), labels), apart | (pieces == 0)
+
+
+def hidden_points(labels: NDArray[Any], pieces: NDArray[np.int32], count: int) -> list[NDArray[np.int64]]:
+    """For each of the labels 0..count-1 the coordinates (n, d) where its boundary may lie unseen: its pixels along void, and the
+    rim of each piece of void that it touches, of which no pixel is nearer to any that is known than the rim's.
+
+    >>> [points.tolist() for points in hidden_points(np.array([[0, 0, 9, 9, 9, 1]]), np.array([[0, 0, 1, 1, 1, 0]]), 2)]
+    [[[0, 1], [0, 2], [0, 4]], [[0, 5], [0, 2], [0, 4]]]
+    """
+    shore = edges(pieces > 0, frame=False)
+    known = boundary_points(labels, shore & (pieces == 0), count)
+    rim = np.argwhere(shore & (pieces > 0))  # (n, d)
+    touched = _touched(labels, pieces, int(labels.max(initial=count)) + 1)[pieces[tuple(rim.T)]]  # (n, labels)
+    return [np.concatenate([points, rim[touched[:, label]]]) for label, points in enumerate(known)]
+
+
 def nearest_distances(
     points: NDArray[Any], others: NDArray[Any], spacing: ArrayLike | None = None, *, within: float = np.inf
 ) -> NDArray[np.float64]:
@@ -92,6 +139,19 @@ def nearest_distances(
     bound = np.nextafter(within, np.inf) if np.isfinite(within) else np.inf  # a tree's bound is exclusive
     distances: NDArray[np.float64] = KDTree(others * scale, leafsize=32).query(points * scale, distance_upper_bound=bound)[0]
     return distances
+
+
+def _touched(labels: NDArray[Any], pieces: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+    """(pieces + 1, count + 1) whether a piece of void touches each of the labels 0..count-1 by a side; last, the outside."""
+    labels = np.pad(labels.astype(np.int64), 1, constant_values=count)
+    pieces = np.pad(pieces, 1)
+    found = np.zeros((int(pieces.max()) + 1, count + 1), np.bool_)
+    for axis in range(labels.ndim):
+        first, second = _along(labels.ndim, axis, slice(None, -1)), _along(labels.ndim, axis, slice(1, None))
+        for here, there in ((first, second), (second, first)):
+            at = (pieces[here] > 0) & (pieces[there] == 0)
+            found[pieces[here][at], labels[there][at]] = True
+    return found
 
 
 def _along(ndim: int, axis: int, part: slice) -> tuple[slice, ...]:

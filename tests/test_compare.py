@@ -92,12 +92,40 @@ def test_scores_by_image_are_those_of_the_image_alone():
 
 def test_options_of_measures():
     assert asked_for({"surface": {"spacing": 2}}, {"surface.tolerance": 1}) == {"surface": {"spacing": 2, "tolerance": 1}}
-    with pytest.raises(OptionError, match=r"--measure-args tolerance: expected MEASURE.OPTION=VALUE, of one of \['surface'\]"):
+    with pytest.raises(
+        OptionError, match=r"--measure-args tolerance: expected MEASURE.OPTION=VALUE, with a MEASURE of \['surface'\]"
+    ):
         asked_for(["surface"], {"tolerance": 1})
+    with pytest.raises(OptionError, match=r"received 'surfac'. Did you mean 'surface'\?"):
+        asked_for(["surface"], {"surfac.tolerance": 1})
+    with pytest.raises(OptionError, match=r"metrics 'boundry': expected one of the catalogue. Did you mean 'boundary'\?"):
+        asked_for(["boundry"], {"x": 1})
     with pytest.raises(OptionError, match=r"measure 'surface': expected one of its options \['spacing', 'tolerance'\].* 'spacing'"):
         Measures(CLASSES, "semantic", {"surface": {"spacin": 1}})
     with pytest.raises(OptionError, match=r"metrics 'boundry': .*boundary"):
         Measures(CLASSES, "semantic", {"boundry": {}})
+
+
+@pytest.mark.parametrize("wrong", ["boundary.width=big", "surface.tolerance=[1,2]", "surface.spacing=abc", "calibration.bins=2.5"])
+def test_a_wrong_value_is_told_in_a_line(folders, capsys, wrong):
+    words = ["evaluate", "--truth", str(folders / "truth"), "--prediction", str(folders / "worse")]
+    measure = wrong.partition(".")[0]
+    assert main([*words, "--measures", measure, "--measure-args", wrong]) == 1
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    if measure != "calibration":  # label files have no confidence, which is told first
+        assert "expected" in told
+        assert f"received {wrong.partition('=')[2].replace(',', ', ')}" in told
+
+
+def test_a_measure_that_does_not_check_its_options_itself():
+    with pytest.raises(OptionError, match=r"measure 'test_compare:Careless': expected values it can take for \['size'\], received"):
+        Measures(CLASSES, "semantic", {"test_compare:Careless": {"size": "big"}})
+
+
+class Careless:
+    def __init__(self, classes, size=1):
+        self.size = size + 1
 
 
 def test_a_network_is_asked_for_its_confidence_where_a_measure_reads_it():
@@ -123,6 +151,7 @@ def test_what_an_evaluation_of_folders_leaves(folders, tmp_path, capsys):
     assert main([*words, "--measures", "boundary", "surface", "--measure-args", "surface.tolerance=1"]) == 0
     printed = capsys.readouterr().out
     kept = json.loads((tmp_path / "scores.json").read_text())
+    assert json.dumps(kept["surface"]["images"]) == '{"sky": 12, "road": 12, "car": 12}'  # whole numbers
     assert kept["surface"]["options"] == {"spacing": None, "tolerance": 1.0}
     assert f"mean_boundary_iou  {kept['boundary']['mean_boundary_iou']:.4f} [" in printed
     rows = list(csv.DictReader((tmp_path / "images.csv").open()))
@@ -204,6 +233,23 @@ def test_the_same_against_itself_shows_nothing():
     assert found.verdicts == ["no difference is shown: mean IoU +0.0000 [0.0000, 0.0000]"]
 
 
+def test_one_image_is_no_test():
+    found = compare_measures(counted(0.3, 1), counted(0.1, 1))
+    one = found.scores["semantic"]["mean_iou"]
+    assert found.verdicts == [f"one image: no interval of mean IoU {one.value:+.4f}"]
+    assert str(found).splitlines()[2] == "1 image, the same for both: no interval"
+    assert "nan" not in str(found)
+
+
+def test_a_score_that_is_not_defined_is_no_difference():
+    a, b = Measures(CLASSES, "semantic", {"boundary": {}}), Measures(CLASSES, "semantic", {"boundary": {}})
+    void = Segments.from_semantic(np.full((8, 8), -1), 3)
+    for measures in (a, b):
+        for number in range(3):
+            measures.update(void, Segments.from_semantic(np.zeros((8, 8), int), 3), str(number))
+    assert compare_measures(a, b).verdicts == ["not defined: mean IoU", "not defined: mean boundary IoU"]
+
+
 def test_the_order_of_images_does_not_matter():
     turned = counted(0.3, 10, first=10)
     turned.merge(counted(0.3, 10))
@@ -252,6 +298,14 @@ def test_two_saved_evaluations_on_the_command_line_without_torch(folders, tmp_pa
     ]
     assert lines[-2].startswith("B is better: mean IoU +")
     assert lines[-1].startswith("B is better: mean boundary IoU +")
+
+
+def test_the_help_says_what_may_be_left_out(capsys):
+    for verb, usage in (("compare", "[-h] [OPTIONS] A B [DATA]"), ("evaluate", "[-h] [OPTIONS] [MODEL] [DATA]")):
+        assert main([verb, "--help"]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"usage: intarsia {verb} {usage}\n")
+        assert "\n\n\n" not in told
 
 
 def test_a_saved_evaluation_and_a_run_are_no_pair(folders, tmp_path):

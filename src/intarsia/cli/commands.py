@@ -20,10 +20,11 @@ from intarsia.engine.settings import to_toml
 
 __all__ = ["compare", "demo", "evaluate", "fine_tune", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
 
-MODEL = arg(
-    metavar="MODEL", help="A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
-)
+MODEL_HELP = "A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
+MODEL = arg(metavar="MODEL", help=MODEL_HELP)
+OPTIONAL_MODEL = arg(metavar="[MODEL]", help=MODEL_HELP)
 DATA = arg(metavar="DATA", help="The folder of the data.")
+OPTIONAL_DATA = arg(metavar="[DATA]", help="The folder of the data.")
 Model = Annotated[Positional[Path], MODEL]
 Data = Annotated[Positional[Path], DATA]
 SOURCE = arg(metavar="SOURCE", help="The network to start from: a run folder, a checkpoint, torchvision:NAME, or hf:org/name.")
@@ -133,8 +134,8 @@ def lr_find(data: Data, training: LrFindOptions, config: Path | None = None, cur
 
 
 def evaluate(
-    model: Annotated[Positional[Path | None], MODEL] = None,
-    data: Annotated[Positional[Path | None], DATA] = None,
+    model: Annotated[Positional[Path | None], OPTIONAL_MODEL] = None,
+    data: Annotated[Positional[Path | None], OPTIONAL_DATA] = None,
     truth: Path | None = None,
     prediction: Path | None = None,
     classes: Path | None = None,
@@ -153,8 +154,8 @@ def evaluate(
 ) -> None:
     """Score a network on a split, or one folder of label files against another.
 
-    `evaluate RUN` takes the data the run was trained on, `evaluate MODEL DATA` other data, and
-    `evaluate --truth FOLDER --prediction FOLDER` two folders of label files.
+    Give RUN for the data the run was trained on, MODEL DATA for other data, or --truth FOLDER
+    and --prediction FOLDER for two folders of label files.
 
     Args:
         truth: Folder of label files that hold the truth.
@@ -198,7 +199,7 @@ def evaluate(
 def compare(
     a: Annotated[Positional[Path], arg(metavar="A", help="A run, a checkpoint, or a folder that `evaluate --out` has written.")],
     b: Annotated[Positional[Path], arg(metavar="B", help="Another; differences are B - A.")],
-    data: Annotated[Positional[Path | None], DATA] = None,
+    data: Annotated[Positional[Path | None], OPTIONAL_DATA] = None,
     split: str = "test",
     format: str | None = None,
     data_args: dict[str, Any] = {},  # noqa: B006 - never changed
@@ -210,8 +211,8 @@ def compare(
 ) -> None:
     """Tell whether one of two networks is better, score by score, or whether that is not shown.
 
-    `compare RUN RUN` takes the data both runs were trained on, `compare MODEL MODEL DATA` other data, and
-    `compare FOLDER FOLDER` two evaluations that were written with --out.
+    Give RUN RUN for the data both runs were trained on, MODEL MODEL DATA for other data, or
+    FOLDER FOLDER for two evaluations that were written with --out.
 
     Args:
         split: The split to compare on.

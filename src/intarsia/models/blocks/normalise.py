@@ -75,4 +75,4 @@ class Normalise(nn.Module):
         normalised = wide.view(*wide.shape[:-1], width, channels)  # (B, *S, C)
         if valid is not None:
             normalised.masked_fill_(~valid[..., None], 0)  # also where nodata is NaN
-        return normalised.movedim(-1, 1)  # (B, C, *S)
+        return normalised.movedim(wide.ndim, 1)  # (B, C, *S); torch's tracing exporter takes no negative axis here

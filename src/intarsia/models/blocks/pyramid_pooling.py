@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
 from intarsia.models.blocks.scarce_norm import ScarceNorm
@@ -39,6 +39,27 @@ class PyramidPooling(nn.Module):
         """(B, in_channels, *s) -> (B, out_channels, *s), the map itself first."""
         maps, size = [features], features.shape[2:]
         for bins, level in zip(self.bins, self.levels, strict=True):
-            pooled = level(adaptive_avg_pool2d(features, bins))  # (B, channels, bins, bins)
+            pooled = level(_means(features, bins))  # (B, channels, bins, bins)
             maps.append(interpolate(pooled, size=size, mode="bilinear", align_corners=self.align_corners))  # (B, channels, *s)
         return torch.cat(maps, dim=1)
+
+
+def _means(features: Tensor, bins: int) -> Tensor:
+    """(B, C, *s) -> (B, C, bins, bins): `adaptive_avg_pool2d`, but by products of matrices, which every export route knows for
+    sizes left open; as quick where channels are last in memory."""
+    rows, columns = (_shares(bins, length, features) for length in features.shape[2:])  # (bins, h), (bins, w)
+    last = features.permute(0, 2, 3, 1)  # (B, h, w, C)
+    down = (rows @ last.flatten(2)).view(-1, bins, *last.shape[2:])  # (B, bins, w, C)
+    return (columns @ down).permute(0, 3, 1, 2)  # (B, C, bins, bins)
+
+
+def _shares(bins: int, length: int, like: Tensor) -> Tensor:
+    """(bins, length): what each of the cells in a row or column weighs in the mean of each bin.
+
+    >>> _shares(2, 3, torch.zeros(1)).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+    """
+    cell = torch.arange(length, device=like.device)  # (length,)
+    row = torch.arange(bins, device=like.device)[:, None]  # (bins, 1)
+    start, stop = row * length // bins, ((row + 1) * length + bins - 1) // bins  # the latter rounded up
+    return ((cell >= start) & (cell < stop)).to(like.dtype) / (stop - start)  # (bins, length)

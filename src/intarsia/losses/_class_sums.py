@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from intarsia.losses._labels import check_sizes, known_labels
+from intarsia.losses._labels import check_sizes, known_labels, perhaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _forward(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             known = label >= 0
             highest = scores.amax(dim=0)  # (C, n) -> (n)
             odds = (scores - highest).exp_()  # (C, n)
-            if spoilt := _spoilt(0 * highest):  # nan where infinite too
+            if spoilt := perhaps(~highest.sum().isfinite()):
                 odds.masked_fill_(~known, 1)
             total = odds.sum(dim=0)  # (n)
             torch.add(highest, total.log(), out=log_sum)
@@ -104,7 +104,7 @@ def _backward(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes: Tensor
             log_slope, slope, everywhere, _ = slopes[image]  # (C) each
             known, label = label >= 0, label.clamp(min=0)
             p = (scores - log_sum).exp_()  # (C, n), 0 at void
-            if _spoilt(log_sum):
+            if perhaps(log_sum.sum().isnan()):
                 p.masked_fill_(~known, 0)
             at_label = p.gather(0, label[None])[0].mul_(slope[label]).add_(log_slope[label].mul_(known))  # (n)
             p.mul_(everywhere[:, None] - torch.addmv(at_label, p.T, everywhere))
@@ -117,11 +117,6 @@ def _backward_shapes(logits: Tensor, labels: Tensor, normaliser: Tensor, slopes:
     pixels_first = {4: torch.channels_last, 5: torch.channels_last_3d}[logits.ndim]
     kept = logits.is_contiguous(memory_format=pixels_first)
     return torch.empty_like(logits, memory_format=pixels_first if kept else torch.contiguous_format)
-
-
-def _spoilt(numbers: Tensor) -> bool:
-    """Whether a nan is among them; an accelerator, which would have to be waited for, is taken at its worst."""
-    return numbers.device.type != "cpu" or bool(numbers.sum().isnan())
 
 
 def _blocks(logits: Tensor, labels: Tensor, normaliser: Tensor, gradient: Tensor | None = None) -> Iterator[tuple[Any, ...]]:

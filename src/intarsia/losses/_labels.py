@@ -22,6 +22,7 @@ __all__ = [
     "known_only",
     "label_counts",
     "mean_of_classes",
+    "perhaps",
 ]
 
 
@@ -42,13 +43,23 @@ def known_labels(labels: Tensor, channels: int) -> Tensor:
 
 
 def known_only(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, C, *S), plane by plane and in float32 at least, 0 at void and with a gradient of 0 there, even where they are no
-    numbers (half precision overflows on padding); labels (B, *S), -1 void. Raises InvalidNoun for sizes that do not fit.
+    """Logits (B, C, *S), plane by plane and in float32 at least; labels (B, *S), -1 void. Raises InvalidNoun for sizes that do not
+    fit.
+
+    Where logits are no numbers (half precision overflows on padding), those at void become 0, with a gradient of 0. Not without
+    need: on a CPU that takes longer than a soft-max.
     """
     check_sizes(logits, labels)
     labels = known_labels(labels, logits.shape[1])
     logits = at_least_float32(logits).contiguous()  # twice as fast as channels_last
-    return logits.masked_fill((labels < 0)[:, None], 0), labels
+    if perhaps(~logits.detach().sum().isfinite()):
+        logits = logits.masked_fill((labels < 0)[:, None], 0)
+    return logits, labels
+
+
+def perhaps(answer: Tensor) -> bool:
+    """Whether so, on a CPU; yes on an accelerator, which would have to be waited for, and to a compiler, which cannot know."""
+    return answer.device.type != "cpu" or torch.compiler.is_compiling() or bool(answer)
 
 
 def at_least_float32(logits: Tensor) -> Tensor:

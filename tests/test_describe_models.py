@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,6 @@ from intarsia.cli import main
 from intarsia.cli.table import models_table, table
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import OptionError
-from intarsia.core.licences import Licences
 from intarsia.engine.describe import multiply_adds
 
 
@@ -90,13 +90,61 @@ def test_torchvisions_sizes_are_those_torchvision_records(rows):
 
 
 def test_an_encoder_is_taken_by_those_that_can_and_the_others_say_why(rows, on_resnet):
-    assert named(on_resnet, "unet")["encoder"] == "resnet18"
-    assert named(on_resnet, "unet")["licences"]["weights"] == "Apache-2.0"
-    assert named(on_resnet, "encoder_decoder") == named(rows, "encoder_decoder")
+    assert all(row["encoder"] == "resnet18" for row in on_resnet)
+    assert {row["name"] for row in on_resnet} == {row["name"] for row in rows if row["kind"] == "network"} - {
+        "bisenetv2",
+        "ddrnet",
+        "encoder_decoder",
+    }
     segnet = named(on_resnet, "segnet")
     assert (segnet["parameters"], segnet["multiply_adds"]) == (None, None)
     assert "expected a VGG" in segnet["refused"]
-    assert "segnet: encoder 'resnet18': expected a VGG" in " ".join(models_table(on_resnet).split())
+    shown = models_table(on_resnet)
+    assert "Not segnet: encoder: expected a VGG, received resnet18" in " ".join(shown.split())
+    assert not [line for line in shown.splitlines() if line.startswith("segnet")]
+
+
+def test_equal_reasons_are_told_once(on_resnet):
+    twice = [{**row, "refused": "too coarse"} if row["name"] in ("unet", "fcn") else row for row in on_resnet]
+    assert "\nNot fcn, unet: too coarse\n" in models_table(twice)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "text"),
+    [
+        ("resnet18.a1_in2k", r"a tag of weights that timm has\. Did you mean 'resnet18.a1_in1k'"),
+        ("resnt18", "Did you mean 'resnet18'"),
+        ("mit_b7", "Did you mean 'mit_b0'|mit_b0 to mit_b5"),
+    ],
+)
+def test_an_encoder_that_is_not_there_is_told_once(encoder, text, capsys):
+    with pytest.raises(OptionError, match=text):
+        intarsia.list_models(encoder)
+    assert main(["models", "--encoder", encoder]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("expected") == 1
+
+
+@pytest.mark.parametrize("encoder", ["googlenet", "mit_b0"])
+def test_encoders_of_our_own_have_no_weights_at_timm(encoder, monkeypatch):
+    from intarsia.engine import describe
+
+    monkeypatch.setattr(describe, "members", lambda family: ["bisenetv2", "segformer", "unet"])
+    rows = intarsia.list_models(encoder, license="commercial")
+    assert [row["name"] for row in rows if "refused" not in row] == ["segformer", "unet"]
+    assert all(row["timm_weights"] is None for row in rows)
+    assert named(rows, "unet")["parameters"] > 3e6
+    header, first, *_ = models_table(rows).splitlines()
+    assert first[header.index("timm weights") :].split()[0] == "none"
+
+
+def test_the_licence_of_timms_weights_is_told_beside_that_of_the_network(rows):
+    told = {row["name"]: row["timm_weights"] for row in rows if row["kind"] == "network"}
+    assert (told["upernet"], told["segnet"], told["segformer"], told["bisenetv2"]) == ("Apache-2.0", "BSD-3-Clause", None, None)
+    assert all(
+        row["licences"] == {"code": "Apache-2.0", "weights": "none", "data": "none"} for row in rows if row["kind"] == "network"
+    )
 
 
 def test_the_commercial_ones_are_those_whose_licences_are_known_to_allow_it(rows, monkeypatch):
@@ -105,12 +153,19 @@ def test_the_commercial_ones_are_those_whose_licences_are_known_to_allow_it(rows
     parts = {"_networks": rows[: len(members("models"))], "_of_torchvision": rows[len(members("models")) :], "_of_transformers": []}
     for name, part in parts.items():
         monkeypatch.setattr(describe, name, lambda *_, part=part: part)
-    assert intarsia.list_models() == rows
+    free = {"name": "torchvision:free", "licences": {"code": "Apache-2.0", "weights": "MIT", "data": "unknown"}}
+    parts["_of_transformers"].append(free)
     kept = [row["name"] for row in intarsia.list_models(license="commercial")]
-    assert kept == [row["name"] for row in rows if Licences(**row["licences"]).commercial]
-    assert "unet" in kept
-    assert "torchvision:fcn_resnet50" in kept
-    assert "hf:nvidia/segformer-*" not in kept
+    ours = [
+        "bisenetv2", "ddrnet", "deeplabv3", "deeplabv3_plus", "dilated_fcn", "encoder_decoder", "fcn", "lraspp", "pspnet",
+        "segformer", "segnet", "unet", "unet_plus_plus", "upernet",
+    ]  # fmt: skip
+    assert kept == [*ours, "torchvision:free"]
+    assert {row["name"] for row in rows} - set(ours) >= {
+        "torchvision:fcn_resnet50",
+        "hf:nvidia/segformer-*",
+        "hf:openmmlab/upernet-*",
+    }
     with pytest.raises(OptionError, match="license: expected 'commercial' or none, received 'free'"):
         intarsia.list_models(license="free")
 
@@ -126,8 +181,28 @@ def test_the_latency_is_measured_where_asked(monkeypatch):
     assert (row["device"], row["precision"] in ("fp32", "bf16"), row["threads"]) == ("cpu", True, torch.get_num_threads())
     assert row["memory_mib"] is None
     shown = models_table([row])
-    assert shown.splitlines()[0].split()[:5] == ["name", "encoder", "parameters", "mult-adds", "ms"]
-    assert f"ms: median of a prediction on cpu, {row['precision']}, threads: {row['threads']}." in shown
+    assert shown.splitlines()[0].split()[:5] == ["name", "encoder", "params", "mult-adds", "ms"]
+    assert "ms: median of a prediction, from the image to labels at its size," in shown
+    assert f"on cpu, {row['precision']}, threads: {row['threads']}." in " ".join(shown.split())
+
+
+def test_what_is_timed_is_a_whole_prediction(monkeypatch):
+    """Each round decodes, at the size of the image, what the network says in numpy."""
+    from intarsia.decode.semantic import semantic
+    from intarsia.engine import describe
+
+    decoded = []
+
+    def decode(output, sizes, classes):
+        assert isinstance(output.logits, np.ndarray)
+        decoded.extend(semantic(output, sizes, classes))
+
+    real = describe.find
+    monkeypatch.setattr(describe, "find", lambda family, name: decode if family == "decode" else real(family, name))
+    facts = describe.measured(find("models", "lraspp")(11), torch.device("cpu"))
+    assert len(decoded) == describe.WARM_UP + describe.ROUNDS
+    assert {segments.size for segments in decoded} == {(360, 480)}
+    assert list(facts) == ["latency_ms", "memory_mib", "device", "precision", "threads"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -145,7 +220,21 @@ def test_a_pipe_takes_one_line_for_each(rows, monkeypatch, capsys):
     monkeypatch.setattr(intarsia, "list_models", lambda *_, **__: rows, raising=False)
     assert main(["models"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unet ")]
-    assert line.split() == ["unet", "31.4", "M", "147.1", "G", "none", "Ronneberger", "et", "al.", "2015,", "arXiv", "1505.04597"]
+    assert line.split() == [
+        "unet",
+        "31.4",
+        "M",
+        "147.1",
+        "G",
+        "Apache-2.0",
+        "-",
+        "Ronneberger",
+        "et",
+        "al.",
+        "2015,",
+        "arXiv",
+        "1505.04597",
+    ]
 
 
 def test_columns_are_aligned_folded_and_told_once():
@@ -160,6 +249,10 @@ def test_columns_are_aligned_folded_and_told_once():
         "bb  22  short",
         "all   use: same",
     ]
+    assert (
+        table(rows, right=["x"], kept=["use"], width=80).splitlines()[1]
+        == "a    1  same  some words that go on, on and on, and on to the end-of-it"
+    )
     assert table(rows, right=["x"], width=42).splitlines() == [
         "n    x",
         "      t",

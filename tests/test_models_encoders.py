@@ -10,11 +10,16 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torchvision.models import mobilenet_v2
+from torchvision.models import efficientnet_v2_s, mobilenet_v2, mobilenet_v3_large
 
 from intarsia.core import Pixels
-from intarsia.core.errors import CheckpointError
-from intarsia.models.encoders.timm_encoder import TimmEncoder, encoder_pixels
+from intarsia.core.errors import CheckpointError, OptionError
+from intarsia.core.licences import IMAGENET
+from intarsia.models.encoders import weights as weights_module
+from intarsia.models.encoders.licence import encoder_data, encoder_licence
+from intarsia.models.encoders.make import encoder_pixels, make_encoder
+from intarsia.models.encoders.timm_encoder import TimmEncoder
+from intarsia.models.encoders.vgg import VGG
 from intarsia.models.unet import UNet
 
 if TYPE_CHECKING:
@@ -117,13 +122,107 @@ def test_an_unfit_file(reference: Any, tmp_path: Path, changes: dict[str, torch.
         TimmEncoder(ENCODER, weights=spoiled(reference, tmp_path, **changes))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "build"), [("mobilenetv3_large_100", mobilenet_v3_large), ("efficientnetv2_rw_s", efficientnet_v2_s)]
+)
+def test_twins_that_are_not_equal_are_refused(encoder: str, build: Any, tmp_path: Path) -> None:
+    """Kinds and shapes may pair in order; the epsilons of their norms differ a hundredfold."""
+    save_file(build().state_dict(), tmp_path / "theirs.safetensors")
+    with pytest.raises(CheckpointError, match=r"not timm's to the last number: name .* torchvision_mobilenet_v3_large or"):
+        TimmEncoder(encoder, weights=str(tmp_path / "theirs.safetensors"))
+
+
+@pytest.mark.parametrize(("encoder", "width"), [("mobilenetv2_050", 0.5), ("mobilenetv2_140", 1.4)])
+def test_other_widths_in_order(encoder: str, width: float, tmp_path: Path) -> None:
+    theirs = mobilenet_v2(width_mult=width).eval()
+    save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
+    ours = TimmEncoder(encoder, weights=str(tmp_path / "theirs.safetensors")).eval()
+    pixels = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(pixels)[-1], theirs.features[:18](pixels), rtol=1e-5, atol=1e-5)
+
+
 def test_an_unreadable_file(tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(b"\x00" * 20)
-    for name in ("cut.safetensors", "absent.safetensors"):
-        with pytest.raises(
-            CheckpointError, match=rf"{name}: expected a readable \.safetensors file .* Other choices are 'none' and 'timm'"
+    (tmp_path / "cut.pth").write_bytes(b"\x00" * 20)
+    for pixels in (None, Pixels()):  # which says where it is read first
+        for name, text in (
+            ("cut.safetensors", "expected tensors by name in a .safetensors file"),
+            ("cut.pth", "expected tensors by name in a .safetensors file or a .pth file"),
+            ("absent.safetensors", "expected a file of weights, received no such file"),
+            ("absent.pth", "expected a file of weights, received no such file"),
         ):
-            UNet(2, encoder=ENCODER, weights=str(tmp_path / name))
+            with pytest.raises(CheckpointError, match=rf"{name}: {text}.* Encoder weights may also be 'none' or 'timm'"):
+                UNet(2, encoder=ENCODER, weights=str(tmp_path / name), pixels=pixels)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mit_8-16-24-32_1-1-1-1_1-2-3-4", "googlenet", ENCODER])
+def test_a_pth_file_is_as_good(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = make_encoder(name).state_dict()
+    plain = {key.removeprefix("network."): tensor for key, tensor in state.items()}
+    torch.save(plain, tmp_path / "x.pth")
+    torch.save({"model": plain, "epoch": 3}, tmp_path / "train.pth")
+    for file in ("x.pth", "train.pth"):
+        loaded = make_encoder(name, weights=str(tmp_path / file)).state_dict()
+        assert all(torch.equal(loaded[key], tensor) for key, tensor in state.items())
+    assert encoder_licence(name, str(tmp_path / "x.pth")) == "unknown"
+
+
+def test_vgg_as_torchvision_ships_it(tmp_path: Path) -> None:
+    narrow = (2, 2, 4, 4, 4)
+    state = VGG("vgg11", widths=narrow).state_dict()
+    torch.save(
+        state | {"classifier.6.weight": torch.zeros(1)}, tmp_path / "vgg11-8a719046.pth", _use_new_zipfile_serialization=False
+    )
+    encoder = VGG("vgg11", weights=str(tmp_path / "vgg11-8a719046.pth"), widths=narrow)
+    assert all(torch.equal(encoder.state_dict()[key], tensor) for key, tensor in state.items())
+    assert str(encoder.loaded) == "vgg11-8a719046.pth: 16 tensors loaded; left out: classifier.6"
+
+
+def test_what_a_file_says_is_read_without_its_tensors(reference: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no file is hashed that says it itself, or has not the size of a known one."""
+    said = {"pixels": json.dumps(Pixels().to_dict()), "license": "mit", "data": "CC0-1.0"}
+    save_file(reference.state_dict(), tmp_path / "said.safetensors", metadata=said)
+    save_file(reference.state_dict(), tmp_path / "silent.safetensors")
+    for name in ("load_file", "hashlib"):
+        monkeypatch.delattr(weights_module, name)
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("said", "silent")]
+    assert [encoder_pixels(ENCODER, file) for file in files] == [Pixels()] * 2
+    assert [encoder_licence(ENCODER, file) for file in files] == ["MIT", "unknown"]
+    assert [encoder_data(ENCODER, file) for file in files] == ["CC0-1.0", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("resnet18", IMAGENET),
+        ("convnext_tiny.in12k_ft_in1k", f"ImageNet-12k terms (non-commercial research); {IMAGENET}"),
+        ("convnext_tiny.fb_in22k", "ImageNet-21k terms (non-commercial research)"),
+        ("resnet18.fb_ssl_yfcc100m_ft_in1k", f"unknown; {IMAGENET}"),
+        ("mit_b0", "unknown"),
+    ],
+)
+def test_the_data_of_timms_weights_is_told_by_their_tag(name: str, data: str) -> None:
+    assert encoder_data(name, "timm") == data
+    assert encoder_data(name, "none") == "none"
+
+
+def test_an_encoder_file_brings_its_own_scaling() -> None:
+    assert encoder_pixels("googlenet", "none") == Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert encoder_pixels("mit_b0", "none") == encoder_pixels("torchvision_mobilenet_v3_large", "none") == Pixels()
+
+
+def test_a_tag_that_timm_lacks_is_told_with_the_nearest() -> None:
+    text = re.escape("encoder 'resnet18.a1_in2k': expected a tag of weights that timm has. Did you mean 'resnet18.a1_in1k'?")
+    for ask in (
+        lambda name: UNet(2, encoder=name),
+        lambda name: encoder_pixels(name, "none"),
+        lambda name: encoder_licence(name, "timm"),
+        lambda name: TimmEncoder(name, output_stride=8),
+    ):
+        with pytest.raises(OptionError, match=text):
+            ask("resnet18.a1_in2k")
 
 
 def test_a_failed_download_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,3 +253,4 @@ def test_the_imagenet_file(data_dir: Path) -> None:
     stem = net.encoder.network.conv_stem.weight
     assert stem.dtype == torch.float32
     assert stem.std() > 0.2  # trained: a fresh one has sqrt(2 / (9 * 32)) = 0.08
+    assert encoder_data(ENCODER, str(path)) == IMAGENET

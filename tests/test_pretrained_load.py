@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import sys
+from dataclasses import replace
 from email.message import Message
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -26,8 +27,10 @@ from intarsia.core.licences import Licences
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import write_image
 from intarsia.data.scenes import CLASSES, scene
-from intarsia.engine.foreign import read_state
+from intarsia.engine.checkpoint import write_tensors
+from intarsia.engine.model_card import model_card
 from intarsia.engine.recipe import Recipe, build_network
+from intarsia.models.encoders.weights import read_state
 from intarsia.models.pretrained.converted import Converted
 
 NAME = "torchvision:lraspp_mobilenet_v3_large"
@@ -119,7 +122,7 @@ def test_downloaded_once_with_the_hash_in_its_name_checked(weights, tmp_path, mo
     models = [intarsia.load(NAME, device="cpu") for _ in range(2)]
     assert len(asked) == 1  # the second lay in the cache
     assert capsys.readouterr().out == ""  # which may be taken for JSON
-    assert models[0].recipe.licences.weights == "BSD-3-Clause"
+    assert models[0].recipe.licences.weights == "BSD-3-Clause; the data may add terms"
     write_image(tmp_path / "a.png", scene(0, 0, (64, 96)).image)
     assert main(["predict", NAME, str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
     assert (tmp_path / "out" / "a.png").is_file()
@@ -138,7 +141,7 @@ def test_without_network_it_says_what_to_do(tmp_path, monkeypatch):
         raise OSError("no route")
 
     monkeypatch.setattr(torch.hub, "urlopen", fail)
-    with pytest.raises(CheckpointError, match=rf"received no route\. Fetch it .* load\('{NAME}', file='lraspp-00000000.pth'\)"):
+    with pytest.raises(CheckpointError, match=rf"received no route\. Fetch it .* name {NAME}=PATH/lraspp-00000000\.pth"):
         intarsia.load(NAME)
 
 
@@ -148,11 +151,14 @@ def test_only_torchvisions_own_file_carries_its_licence(weights, tmp_path, monke
     content = weights.read_bytes()
     served(monkeypatch, tmp_path, content, hashlib.sha256(content).hexdigest()[:8])
     theirs = intarsia.load(NAME, file=weights, device="cpu").recipe.licences
-    assert (theirs.weights, theirs.commercial) == ("BSD-3-Clause", True)
+    assert (theirs.code, theirs.weights) == ("Apache-2.0", "BSD-3-Clause; the data may add terms")
+    assert not theirs.commercial  # torchvision's README does not say that it is
 
 
 def test_an_unknown_name_or_a_file_without_one_is_told():
-    with pytest.raises(OptionError, match=r"torchvision:lraspp_mobilenet: .* Did you mean 'lraspp_mobilenet_v3_large'"):
+    with pytest.raises(
+        OptionError, match=r"torchvision:NAME: .* received lraspp_mobilenet\. Did you mean 'lraspp_mobilenet_v3_large'"
+    ):
         intarsia.load("torchvision:lraspp_mobilenet")
     with pytest.raises(OptionError, match=r"file: expected a source torchvision:NAME .* received runs/x"):
         intarsia.load("runs/x", file="x.pth")
@@ -177,6 +183,24 @@ def test_code_in_a_file_is_not_run(content, text, tmp_path, capsys):
     with pytest.raises(CheckpointError, match=text):
         intarsia.load(NAME, file=tmp_path / "x.pth")
     assert capsys.readouterr().out == ""
+
+
+def test_the_command_line_takes_a_file_too(reference, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = scene(0, 0, (64, 96)).image
+    write_image(tmp_path / "a.png", image)
+    assert main(["predict", f"{NAME}=mine.pth", "a.png", "--out", "out", "--device", "cpu", "--precision", "fp32"]) == 0
+    by_hand = intarsia.load(NAME, file=weights, device="cpu", precision="fp32")
+    by_name = intarsia.load(f"{NAME}={weights}", device="cpu", precision="fp32")
+    assert by_name.recipe == by_hand.recipe
+    assert by_name(image) == by_hand(image)
+    with pytest.raises(CheckpointError, match=r"x\.pth: expected a file of weights, received no such file"):
+        intarsia.load(f"{NAME}=x.pth")
+
+
+def test_their_file_without_its_name_is_told_where_it_is_taken(weights):
+    with pytest.raises(CheckpointError, match=r"mine\.pth: expected a whole \.safetensors file, .* name it torchvision:NAME=FILE"):
+        intarsia.load(weights)
 
 
 def test_it_is_evaluated_like_any_other(tmp_path):
@@ -239,6 +263,67 @@ def test_where_the_publisher_is_unknown_the_card_tells_the_licence(segformer, ca
 
 
 TINY = Recipe("unet", ClassSet(("a", "b")), Pixels(), 3, (32, 48), {"widths": [4, 8]})
+
+
+@pytest.fixture
+def offline(segformer, tmp_path, monkeypatch) -> Path:
+    """The cache of the hub, in its true layout, with config and weights alone, and no network: its one snapshot."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    model, commit = tmp_path / "cache" / "models--someone--net", "0" * 40
+    snapshot = model / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(commit)
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).write_bytes((segformer[1] / name).read_bytes())
+    return snapshot
+
+
+def test_from_the_cache_without_network(segformer, offline):
+    """The card and the preprocessor's settings need not be there; config and weights do."""
+    with pytest.warns(UserWarning, match=r"going on without (preprocessor_config\.json|README\.md), which is not in the cache"):
+        cached = intarsia.load("hf:someone/net", device="cpu", precision="fp32")
+    assert cached.recipe.licences.weights == "unknown"
+    assert cached.recipe.pixels == Pixels()
+    for name in ("preprocessor_config.json", "README.md"):  # known not to be there: nothing to warn of
+        marker = offline.parents[1] / ".no_exist" / ("0" * 40) / name
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    assert intarsia.load("hf:someone/net", device="cpu").recipe == cached.recipe
+    (offline / "preprocessor_config.json").write_bytes((segformer[1] / "preprocessor_config.json").read_bytes())
+    assert intarsia.load("hf:someone/net").recipe.pixels.std == (0.25,) * 3
+
+
+def test_an_old_bin_file_in_the_cache(offline):
+    state = read_state(offline / "model.safetensors")
+    (offline / "model.safetensors").unlink()
+    with (
+        pytest.warns(UserWarning, match="going on without"),
+        pytest.raises(CheckpointError, match="hf:someone/net: expected a reachable hub model"),
+    ):
+        intarsia.load("hf:someone/net")
+    torch.save(state, offline / "pytorch_model.bin")
+    with pytest.warns(UserWarning, match="going on without"):
+        assert len(intarsia.load("hf:someone/net").classes) == 4
+
+
+def test_what_is_not_in_the_cache_is_out_of_reach(offline):
+    with pytest.raises(CheckpointError, match=r"hf:some/other: expected a reachable hub model, or one in the cache, received "):
+        intarsia.load("hf:some/other")
+
+
+def test_the_checkpoint_of_a_newer_version_names_what_is_new(tmp_path):
+    header = {**TINY.to_dict(), "origin": {"intarsia": "9.8"}}
+    network = build_network(TINY)
+    for changed in ({**header, "rotary": 1}, {**header, "licences": {**header["licences"], "rotary": "x"}}):
+        write_tensors(tmp_path / "new.safetensors", network.state_dict(), changed)
+        with pytest.raises(
+            CheckpointError, match=rf"what Intarsia {intarsia.__version__} knows, received 'rotary' .* Intarsia 9\.8"
+        ):
+            intarsia.load(tmp_path / "new.safetensors")
 
 
 @pytest.fixture
@@ -314,10 +399,32 @@ def test_the_hub_serves_theirs_and_ours(folder, tmp_path, monkeypatch):
     assert intarsia.load(Path("hf:us/net")).recipe.origin["source"] == folder.as_posix()
 
 
-def test_weights_that_do_not_fit_and_configs_that_cannot_be_read_are_named(folder):
-    save_file({"stray": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match="theirs: expected the weights of 'unet', received Missing key"):
+def test_weights_that_do_not_fit_and_configs_that_cannot_be_read_are_named(segformer):
+    _, folder = segformer
+    state = read_state(folder / "model.safetensors")
+    save_file({**state, "stray": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"segformer: expected \d+ tensors that fit the network, received 1 without a place: stray"
+    ):
         intarsia.load(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"config\.json: expected a readable file of JSON"):
         intarsia.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("weights", "lines"),
+    [
+        ("Apache-2.0", "license: apache-2.0\ntags"),
+        ("cc-by-nc-4.0", "license: cc-by-nc-4.0\ntags"),
+        (
+            "NVIDIA Source Code License (non-commercial)",
+            "license: other\nlicense_name: nvidia-source-code-license-non-commercial\ntags",
+        ),
+        ("unknown", "pipeline_tag: image-segmentation\ntags"),
+        ("none", "pipeline_tag: image-segmentation\ntags"),
+    ],
+)
+def test_the_card_tells_the_licence_in_the_words_of_the_hub(weights, lines):
+    card = model_card(replace(TINY, licences=Licences(weights=weights)), "net")
+    assert lines in card.split("---")[1]

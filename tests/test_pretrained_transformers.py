@@ -220,7 +220,10 @@ def test_no_tensor_is_passed_over() -> None:
         ({"patch_sizes": [3, 3, 3, 3]}, "hf:a/b, patch_sizes in its config: expected [7, 3, 3, 3], received [3, 3, 3, 3]"),
         ({"id2label": {0: "sky"}}, "hf:a/b: expected id2label with 0 to 6, as there are channels, received 1 labels"),
         ({"hidden_sizes": [8, 16, 24, 64]}, "of another shape: encoder.stages.3.patch.weight"),
-        ({"model_type": "upernet"}, "hf:a/b: expected a backbone of convnext or swin, received none in its config"),
+        (
+            {"model_type": "upernet"},
+            "hf:a/b: expected a backbone of convnext or swin, received none in its config. To train one like it",
+        ),
     ],
 )
 def test_what_has_no_counterpart(change: dict[str, Any], text: str) -> None:
@@ -239,7 +242,10 @@ def test_no_scores() -> None:
 def test_unknown_backbone(on_convnext: Any) -> None:
     config = on_convnext.config.to_dict()
     for change, text in (
-        ({"depths": [1, 1, 1, 1]}, "its convnext: expected one that timm has, received ((1, 1, 1, 1), (40, 80, 160, 320))"),
+        (
+            {"depths": [1, 1, 1, 1]},
+            "its convnext: expected one that timm has, received ((1, 1, 1, 1), (40, 80, 160, 320)). Known: convnext_atto ",
+        ),
         ({"model_type": "resnet"}, "expected a backbone of convnext or swin, received resnet"),
         ({"out_features": ["stage3", "stage4"]}, "out_features in its config: expected ['stage1'"),
     ):

@@ -20,14 +20,16 @@ from intarsia.engine.settings import to_toml
 
 __all__ = ["compare", "demo", "evaluate", "fine_tune", "look", "lr_find", "models", "predict", "reproduce", "resume", "train"]
 
-MODEL_HELP = "A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME, or hf:org/name of the hub."
+MODEL_HELP = "A run folder, a checkpoint, a folder of save_pretrained, torchvision:NAME[=FILE], or hf:org/name of the hub."
 MODEL = arg(metavar="MODEL", help=MODEL_HELP)
 OPTIONAL_MODEL = arg(metavar="[MODEL]", help=MODEL_HELP)
 DATA = arg(metavar="DATA", help="The folder of the data.")
 OPTIONAL_DATA = arg(metavar="[DATA]", help="The folder of the data.")
 Model = Annotated[Positional[Path], MODEL]
 Data = Annotated[Positional[Path], DATA]
-SOURCE = arg(metavar="SOURCE", help="The network to start from: a run folder, a checkpoint, torchvision:NAME, or hf:org/name.")
+SOURCE = arg(
+    metavar="SOURCE", help="The network to start from: a run folder, a checkpoint, torchvision:NAME[=FILE], or hf:org/name."
+)
 Source = Annotated[Positional[str], SOURCE]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN", help="The run folder.")]
 Image = Annotated[Positional[Path], arg(metavar="IMAGE", help="An image, or a folder of images.")]
@@ -282,10 +284,10 @@ def models(
     """List the networks of the catalogue.
 
     Args:
-        encoder: The encoder to put them on, where they take one; left out, each has its own.
+        encoder: Show those that take an encoder, all on this one; left out, each has its own.
         measure: Measure the latency too.
         device: What it is measured on.
-        license: Show only what is known to allow this use of code and weights.
+        license: Show only what is known to allow this use: of ours the code, of those trained by others the weights too.
         json: Print JSON.
     """
     rows = intarsia.list_models(encoder, measure=measure, device=device, license=license)

@@ -28,25 +28,42 @@ PLACES = {
 }
 """Where networks come from, by what stands in front of their names."""
 COUNTED = (
-    "Parameters and multiply-adds: for 3 channels in, 11 classes out (of a trained network its own) and one image of 480x360; only "
-    "convolutions and matrix products are counted. Weights: the licence of those that timm has for the encoder."
+    "Parameters (params) and multiply-adds: for 3 channels in, 11 classes out (of a trained network its own) and one image of "
+    "480x360; only convolutions and matrix products are counted."
 )
+WEIGHTS = (
+    "Timm weights: the licence of those that --weights timm fetches for the encoder, none where timm has none. Without them only "
+    "that of the code binds."
+)
+MEASURED = "ms: median of a prediction, from the image to labels at its size, on {device}, {precision}, threads: {threads}."
+KEPT = ("code", "timm weights")
+"""The columns that stand there even where all values are alike, so that a filter does not move them."""
 
 
 def models_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """What `intarsia.list_models` gives, for people: our networks, then those that others have trained."""
     parts = []
     for place, title in PLACES.items():
-        some = [_cells(row) for row in rows if (row["name"].partition(":")[0] if row["kind"] == "pretrained" else "") == place]
+        some = [
+            _cells(row)
+            for row in rows
+            if "refused" not in row and (row["name"].partition(":")[0] if row["kind"] == "pretrained" else "") == place
+        ]
         if some:
-            shown = table(some, right=("parameters", "mult-adds", "ms", "MiB"), width=_width())
+            shown = table(some, right=("params", "mult-adds", "ms", "MiB"), kept=KEPT, width=_width())
             parts.append("\n".join(filter(None, ("\n".join(_folded(title, _width())), shown))))
-    notes = [f"{row['name']}: {row['refused']}" for row in rows if "refused" in row]
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if "refused" in row:
+            reasons.setdefault(row["refused"], []).append(row["name"])
+    notes = [f"Not {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if any(row["multiply_adds"] for row in rows):
         notes.append(COUNTED)
+    if any(row["kind"] == "network" for row in rows):
+        notes.append(WEIGHTS)
     measured = next((row for row in rows if "latency_ms" in row), None)
     if measured is not None:
-        notes.append("ms: median of a prediction on {device}, {precision}, threads: {threads}.".format(**measured))
+        notes.append(MEASURED.format(**measured))
     if notes:
         parts.append("\n".join(line for note in notes for line in _folded(note, _width())))
     return "\n\n".join(parts)
@@ -56,7 +73,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     """A row in the order of the columns; what it does not have is empty."""
     licences, memory = row["licences"], row.get("memory_mib")
     size = {
-        "parameters": "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.1f} M",
+        "params": "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.1f} M",
         "mult-adds": "" if row["multiply_adds"] is None else f"{row['multiply_adds'] / 1e9:.1f} G",
         "ms": f"{row['latency_ms']:.1f}" if "latency_ms" in row else "",
         "MiB": "" if memory is None else f"{memory:.0f}",
@@ -70,14 +87,15 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "task": row["task"],
         "exports": " ".join(row["exports"]),
         "code": licences["code"],
-        "weights": licences["weights"],
+        "timm weights": (row.get("timm_weights") or "none") if row["encoder"] else "-",
         "origin": row["origin"],
     }
 
 
-def table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = (), width: int) -> str:
+def table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = (), kept: Sequence[str] = (), width: int) -> str:
     """Rows under the names of their columns, within `width`: the last column is folded, or where hardly any room is left for it,
-    stands below. A column without any value is left out; of several rows, a value that all share is told once, at the end.
+    stands below. A column without any value is left out; of several rows, a value that all share is told once, at the end,
+    but for those of the columns `kept`.
 
     >>> print(table([{"name": "a", "size": "9 M", "for": "roads"}, {"name": "bc", "size": "10 M", "for": "roads"}],
     ...             right=["size"], width=80))
@@ -87,7 +105,8 @@ def table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = (), width
     all   for: roads
     """
     names = [name for name in rows[0] if any(row[name] for row in rows)]
-    shared = {name: rows[0][name] for name in names if len(rows) > 1 and len({row[name] for row in rows}) == 1}
+    alike = [name for name in names if len({row[name] for row in rows}) == 1 and name not in kept]
+    shared = {name: rows[0][name] for name in alike if len(rows) > 1}
     *first, last = (name for name in names if name not in shared)
     lines = [{name: name for name in names}, *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in first}

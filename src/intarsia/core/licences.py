@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["UNKNOWN", "Licences", "spelled"]
+__all__ = ["IMAGENET", "UNKNOWN", "Licences", "joined", "spelled"]
 
 COMMERCIAL = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")
 """SPDX names of the licences known to allow commercial use; any other, and an unknown one, counts as not."""
 UNKNOWN = "unknown"
 """What is written where nobody has said."""
+IMAGENET = "ImageNet-1k terms (non-commercial research)"
+"""Those of the images that most encoders are pretrained on."""
 
 
 @dataclass(frozen=True)
 class Licences:
-    """SPDX names or, where there is none, the terms in a few words; "none" where there is nothing to license.
+    """SPDX names or, where there is none, the terms in a few words; "none" where there is nothing to license. `code` is that of
+    the code that runs: ours, also under weights that others have trained.
 
     >>> Licences(code="Apache-2.0", weights="BSD-3-Clause", data="COCO terms").commercial
     True
@@ -49,3 +52,12 @@ def spelled(name: str | None) -> str:
     ('Apache-2.0', 'cc-by-nc-4.0', 'unknown')
     """
     return next((known for known in COMMERCIAL if known.lower() == (name or "").lower()), name or UNKNOWN)
+
+
+def joined(*terms: str) -> str:
+    """The terms of all that weights learnt from, each told once; "none" where there is nothing to tell.
+
+    >>> joined("none", "CC0-1.0"), joined("ADE20K terms", "unknown", "ADE20K terms")
+    ('CC0-1.0', 'ADE20K terms; unknown')
+    """
+    return "; ".join(dict.fromkeys(each for each in terms if each != "none")) or "none"

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["read_tensors", "write_tensors"]
 
 HEADER = "intarsia"
+PICKLED = "To load a network of torchvision from such a file, name it torchvision:NAME=FILE; to start an encoder, --weights FILE."
+OTHERS = {
+    ".pth": PICKLED,
+    ".pt": PICKLED,
+    ".bin": "To load a network of transformers, name the folder that holds it and its config.json.",
+}
+"""Files of others, by their ending: where they are taken."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -42,7 +49,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             str(path),
             expected="a whole .safetensors file",
             received=str(error),
-            hint="Take weights/last.safetensors or train again.",
+            hint=OTHERS.get(path.suffix, "It was cut off or changed: take another copy; of a run, weights/last.safetensors."),
         ) from error
     if header is None:
         raise CheckpointError(

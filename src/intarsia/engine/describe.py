@@ -8,15 +8,20 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from intarsia.core import Sample
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import IntarsiaError, OptionError
 from intarsia.core.licences import Licences
-from intarsia.engine.devices import autocast, device_named, precision_for
+from intarsia.engine.devices import device_named, precision_for
+from intarsia.engine.loader import collate
+from intarsia.engine.network import score
 from intarsia.engine.recipe import encoder_of
-from intarsia.models.encoders.licence import encoder_licence
+from intarsia.models.encoders.licence import timm_licence
+from intarsia.models.encoders.make import make_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,33 +38,44 @@ WARM_UP, ROUNDS = 2, 7
 def describe_all(
     encoder: str | None = None, *, measure: bool = False, device: str = "auto", license: str | None = None
 ) -> list[dict[str, Any]]:
-    """Our networks, then those of others, as plain rows; of them those whose licences allow the use `license`, "commercial"."""
+    """Our networks, then those of others, as plain rows; with `encoder` only ours that take one, all on it.
+
+    `license`, "commercial", keeps those whose licences allow the use: of ours the code, as they come without weights, of others
+    the weights too. Raises OptionError for an encoder that is not there.
+    """
     if license not in (None, "commercial"):
         raise OptionError("license", expected="'commercial' or none", received=repr(license))
     place = device_named(device) if measure else None
-    rows = [*_networks(encoder, place), *_of_torchvision(place), *_of_transformers()]
+    if encoder is None:
+        rows = [*_networks(None, place), *_of_torchvision(place), *_of_transformers()]
+    else:
+        with torch.device("meta"):
+            make_encoder(encoder)
+        rows = list(_networks(encoder, place))
     return [row for row in rows if license is None or Licences(**row["licences"]).commercial]
 
 
 def _networks(encoder: str | None, device: torch.device | None) -> Iterator[dict[str, Any]]:
-    """Each member of `models/`: on its own encoder, or on `encoder` where it takes the name of one. One that cannot stand on it
-    says why in `refused`. The licence is that of timm's weights for the encoder.
+    """Each member of `models/` on its own encoder, or each that takes one on `encoder`; one that cannot stand on it says why in
+    `refused`. `timm_weights` is the licence of timm's for the encoder, None where timm has none.
     """
     for name in members("models"):
         make = find("models", name)
-        chosen = encoder is not None and "encoder" in signature(make).parameters
-        arguments = {"encoder": encoder} if chosen else {}
+        if encoder is not None and "encoder" not in signature(make).parameters:
+            continue
+        arguments = {} if encoder is None else {"encoder": encoder}
         standing = encoder_of(name, arguments)
         row = {
             "name": name,
             "kind": "network",
             "about": " ".join((getdoc(getmodule(make)) or "").partition("\n\n")[0].split()),
-            **_facts(name, standing, Licences(weights=encoder_licence(standing, "timm") if standing else "none")),
+            **_facts(name, standing, Licences()),
+            "timm_weights": timm_licence(standing) if standing else None,
         }
         try:
             row |= _cost(partial(make, CLASSES, CHANNELS, **arguments), device)
         except (IntarsiaError, RuntimeError, AssertionError) as error:  # what torch and timm say of an encoder that does not fit
-            if not chosen:
+            if encoder is None:
                 raise
             row["refused"] = str(error).splitlines()[0]
         yield row
@@ -140,21 +156,20 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
 
 
 def measured(network: nn.Module, device: torch.device) -> dict[str, Any]:
-    """The median time of a prediction as `Model` makes it, after some that warm up."""
+    """The median time of a prediction for one image of 480x360, after some that warm up: from the image to labels at its size, so
+    that networks whose scores are coarse and those whose are fine can be compared."""
     precision = precision_for("auto", device)
     network = network.to(device).to(memory_format=torch.channels_last).eval()
-    images = torch.zeros(1, CHANNELS, *SIZE, dtype=torch.uint8, device=device)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, CHANNELS), dtype=np.uint8)
+    batch, decode = collate([Sample(image)], 1), find("decode", str(network.task))
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
 
-    @torch.inference_mode()
     def seconds() -> float:
         begin = perf_counter()
-        with autocast(device, precision):
-            network(images)
-        if cuda:
-            torch.cuda.synchronize(device)
+        output: Any = score(network, batch, precision)  # in numpy, so that it has been waited for
+        decode(output, batch.sizes, output.logits.shape[1])
         return perf_counter() - begin
 
     times = [seconds() for _ in range(WARM_UP + ROUNDS)][WARM_UP:]

@@ -11,25 +11,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from intarsia import __version__
 from intarsia.core import ClassSet, Pixels
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.licences import UNKNOWN, spelled
 from intarsia.engine.recipe import Recipe, build_network
+from intarsia.models.encoders.weights import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Protocol
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from intarsia.models.pretrained.converted import Converted
 
-__all__ = ["assembled", "from_torchvision", "from_transformers", "read_state"]
+    class Files(Protocol):
+        """Finds a file of a model."""
+
+        def __call__(self, *names: str, optional: bool = False) -> Path | None:
+            """The path of the first that the model has, or None where it has none of them.
+
+            Raises CheckpointError where that cannot be told; of what is `optional` it is then None too.
+            """
+            ...
+
+
+__all__ = ["assembled", "from_torchvision", "from_transformers"]
 
 
 def from_torchvision(name: str, file: Path | None = None) -> tuple[nn.Module, Recipe]:
@@ -43,7 +53,7 @@ def from_torchvision(name: str, file: Path | None = None) -> tuple[nn.Module, Re
     from intarsia.models.pretrained.from_torchvision import NAMES, convert
 
     if name not in NAMES:
-        raise OptionError(f"torchvision:{name}", expected="a network that can be translated", hint=nearest(name, NAMES))
+        raise OptionError("torchvision:NAME", expected="a network that can be translated", received=name, hint=nearest(name, NAMES))
     url = get_model_weights(name).DEFAULT.url
     if file is None:
         return assembled(convert(name, _downloaded(name, url)))
@@ -54,7 +64,7 @@ def from_torchvision(name: str, file: Path | None = None) -> tuple[nn.Module, Re
 
 
 def from_transformers(
-    source: str, config: Mapping[str, Any], files: Callable[[str], Path | None], preprocessing: Mapping[str, Any]
+    source: str, config: Mapping[str, Any], files: Files, preprocessing: Mapping[str, Any]
 ) -> tuple[nn.Module, Recipe]:
     """A network of transformers from its config and the weights that `files` gives; scaling, where told, as its preprocessing says.
 
@@ -62,7 +72,7 @@ def from_transformers(
     """
     from intarsia.models.pretrained.from_transformers import convert
 
-    weights = files("model.safetensors") or files("pytorch_model.bin")
+    weights = files("model.safetensors", "pytorch_model.bin")
     if weights is None:
         raise CheckpointError(
             source,
@@ -73,13 +83,13 @@ def from_transformers(
     converted = convert(config, read_state(weights), source)
     licences = converted.licences
     if licences.weights == UNKNOWN:
-        licences = replace(licences, weights=_licence_on_card(files("README.md")))
+        licences = replace(licences, weights=_licence_on_card(files("README.md", optional=True)))
     pixels, size = _pixels(preprocessing, converted.pixels), _size(preprocessing, converted.size)
     return assembled(replace(converted, pixels=pixels, size=size, licences=licences))
 
 
 def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
-    """The network with its weights, and how it is made. Raises CheckpointError where the weights do not fit."""
+    """The network with its weights, and how it is made."""
     recipe = Recipe(
         model=converted.model,
         classes=ClassSet(converted.names),
@@ -92,33 +102,8 @@ def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
     )
     network = build_network(recipe)
     scaling = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("normalise.")}
-    try:
-        network.load_state_dict({**converted.state, **scaling})
-    except RuntimeError as error:
-        raise CheckpointError(
-            converted.source, expected=f"the weights of {converted.model!r}", received=str(error).splitlines()[1].strip()
-        ) from error
+    network.load_state_dict({**converted.state, **scaling})  # whole and of our shapes: `fitted` has seen to that
     return network, recipe
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of one of `torch.save`, under "model" in it if need be; no code in it is run."""
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(str(path), expected="a file of weights", received="no such file") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        raise CheckpointError(
-            str(path),
-            expected="tensors by name in a .safetensors file or a .pth file of torch.save",
-            received=str(error).splitlines()[0],
-            hint="Whole networks that were pickled are not read, because that would run their code: save their state_dict().",
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):  # what torchvision's training script saves
-        state = state["model"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(str(path), expected="tensors by name", received="something else", hint="Save the state_dict() alone.")
-    return state
 
 
 def _downloaded(name: str, url: str) -> dict[str, Tensor]:
@@ -133,7 +118,7 @@ def _downloaded(name: str, url: str) -> dict[str, Tensor]:
             f"torchvision:{name}",
             expected=f"a whole download of {url}, or a copy in torch.hub's cache",
             received=str(error).splitlines()[0],
-            hint=f"Fetch it where there is a network, then load('torchvision:{name}', file='{url.rpartition('/')[2]}').",
+            hint=f"Fetch it where there is a network, then name torchvision:{name}=PATH/{url.rpartition('/')[2]}.",
         ) from error
     return state
 

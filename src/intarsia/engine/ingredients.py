@@ -12,7 +12,7 @@ import torch
 
 from intarsia import __version__
 from intarsia.core import Pixels
-from intarsia.core.licences import Licences
+from intarsia.core.licences import Licences, joined
 from intarsia.engine.class_weights import class_weights, pixel_counts, rare_chances
 from intarsia.engine.compiling import Compiled
 from intarsia.engine.devices import autocast, precision_for
@@ -23,8 +23,8 @@ from intarsia.engine.pictures import Examples, pipeline
 from intarsia.engine.recipe import Recipe, build_network, encoder_of
 from intarsia.engine.stages import learn
 from intarsia.losses.weighted_sum import WeightedSum
-from intarsia.models.encoders.licence import encoder_licence
-from intarsia.models.encoders.timm_encoder import encoder_pixels
+from intarsia.models.encoders.licence import encoder_data, encoder_licence
+from intarsia.models.encoders.make import input_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,9 +149,10 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
     if options.mean is not None and options.std is not None:
         pixels = Pixels(mean=options.mean, std=options.std)
     else:
-        pixels = encoder_pixels(encoder, options.weights) if encoder else Pixels()
+        pixels = input_pixels(None, encoder, options.weights)
     if first.image.dtype != np.uint8:
         pixels = replace(pixels, kind="per_image")  # 16 bit and float have no range of their own
+    learnt_from = joined(encoder_data(encoder or "", options.weights), data.licence)
     return Recipe(
         model=options.model,
         classes=data.classes,
@@ -160,5 +161,5 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         size=options.size or first.image.shape[:-1],
         arguments=arguments,
         origin={"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__},
-        licences=Licences(weights=encoder_licence(encoder or "", options.weights), data=data.licence),
+        licences=Licences(weights=encoder_licence(encoder or "", options.weights), data=learnt_from),
     )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from intarsia.core.licences import COMMERCIAL
+from intarsia.core.licences import UNKNOWN
 
 if TYPE_CHECKING:
     from intarsia.core import Pixels
     from intarsia.engine.recipe import Recipe
 
 __all__ = ["model_card"]
+
+HUB = re.compile(
+    r"apache-2\.0|mit|bsd-[23]-clause|cc0-1\.0|cc-by-[34]\.0|cc-by-(nc|sa|nc-nd|nc-sa)-[34]\.0|cc-by-nd-4\.0|openrail|"
+    r"gpl-2\.0|[al]?gpl-3\.0|mpl-2\.0|isc|unlicense"
+)
+"""The licences that the hub knows by these names."""
 
 FACTS = {
     "source": "translated from",
@@ -56,7 +63,6 @@ model.predict("image.png").save("answer.png")
 
 def model_card(recipe: Recipe, title: str) -> str:
     """The text of README.md for a saved model."""
-    known = recipe.licences.weights if recipe.licences.weights != "none" else ""
     told = {FACTS.get(name, name): value for name, value in recipe.origin.items() if isinstance(value, str | int | float)}
     facts = {
         **{name: f"{value:.4f}" if isinstance(value, float) else value for name, value in told.items()},
@@ -69,7 +75,7 @@ def model_card(recipe: Recipe, title: str) -> str:
         title=title,
         task=recipe.task,
         model=recipe.model,
-        licence=f"license: {known.lower() if known in COMMERCIAL else 'other'}\n" if known else "",
+        licence=_front(recipe.licences.weights),
         rows="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
         classes=", ".join(recipe.classes.names),
         licences="\n".join(
@@ -82,6 +88,15 @@ def model_card(recipe: Recipe, title: str) -> str:
             )
         ),
     )
+
+
+def _front(licence: str) -> str:
+    """The lines of the front matter that tell the licence of the weights; none where there is none or nobody has said."""
+    if licence in ("none", UNKNOWN):
+        return ""
+    if HUB.fullmatch(licence.lower()):
+        return f"license: {licence.lower()}\n"
+    return f"license: other\nlicense_name: {re.sub('[^a-z0-9.]+', '-', licence.lower()).strip('-')}\n"
 
 
 def _scaling(pixels: Pixels) -> str:

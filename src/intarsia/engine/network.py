@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Model", "score", "segment"]
 
 CHANNELS = "Save it with as many, for instance without alpha."
+EIGHT_BITS = (
+    "Scale it to 0..255 and save it as uint8, as the training images were; a network for 16 bits is trained on such images."
+)
 
 
 @torch.inference_mode()
@@ -84,7 +87,7 @@ class Model:
                 hint=CHANNELS,
             )
         if self.recipe.pixels.kind == "fixed" and image.dtype != np.uint8:
-            raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype))
+            raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype), hint=EIGHT_BITS)
         scorer = flipped(self.score) if self.flip else self.score
         decode, groups = find("decode", self.recipe.task), self.classes.group_indices
         return decoded(scorer, len(self.classes), decode, confidence=confidence, groups=groups)(image)
@@ -125,8 +128,9 @@ class Model:
         revision: str | None = None,
     ) -> Model:
         """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or what others have trained:
-        `torchvision:NAME` (with `file` from their weights in a file of yours), or a network of transformers, `hf:org/name` of the
-        Hugging Face hub or a folder with its config.json. A model of ours on the hub is `hf:org/name` too.
+        `torchvision:NAME` (`torchvision:NAME=FILE`, or `file`, takes the weights from a file of yours), or a network of
+        transformers, `hf:org/name` of the Hugging Face hub or a folder with its config.json. A model of ours on the hub is
+        `hf:org/name` too.
 
         Raises CheckpointError where there is none, or where weights and recipe do not fit.
         """

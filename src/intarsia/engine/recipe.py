@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "build_network", "encoder_of"]
 
+GIVEN = {
+    "channels": "They are the classes of the data.",
+    "in_channels": "They are those of the images.",
+    "pixels": "To scale the input otherwise, pass --mean and --std.",
+}
+"""What every model takes from its recipe and no option may set, with where it comes from."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -64,15 +71,20 @@ def encoder_of(model: str, arguments: Mapping[str, Any]) -> str | None:
 def build_network(recipe: Recipe, **more: Any) -> nn.Module:
     """The network that `recipe` describes, with fresh weights unless `more` (such as weights="timm") says otherwise.
 
-    Raises OptionError for an argument the model does not take, with the nearest it does.
+    Raises OptionError for an argument the model does not take, with the nearest it does, and for one that is not to be chosen.
     """
     make = find("models", recipe.model)
     arguments = {**recipe.arguments, **more}
     known = signature(make).parameters
     for name in arguments:
+        if name in GIVEN:
+            raise OptionError(f"model {recipe.model!r}", expected="arguments to choose", received=repr(name), hint=GIVEN[name])
         if name not in known:
             raise OptionError(
-                f"model {recipe.model!r}", expected="its own arguments", received=repr(name), hint=nearest(name, known)
+                f"model {recipe.model!r}",
+                expected="its own arguments",
+                received=repr(name),
+                hint=nearest(name, known.keys() - GIVEN),
             )
     network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
     return network

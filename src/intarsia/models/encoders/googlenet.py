@@ -13,12 +13,17 @@ from torch.nn.functional import pad
 from torchvision.models import GoogLeNet as Classifier
 
 from intarsia.core.errors import CheckpointError, OptionError
+from intarsia.core.pixels import Pixels
+from intarsia.models.blocks.scarce_norm import ScarceNorm
 from intarsia.models.encoders.weights import Loaded, load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["GoogLeNet", "encoder"]
+__all__ = ["PIXELS", "GoogLeNet", "encoder"]
+
+PIXELS = Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)
+"""x / 127.5 - 1, as torchvision's weights expect."""
 
 LEVELS = {
     64: ("conv1",),
@@ -31,7 +36,7 @@ LEVELS = {
 
 
 class GoogLeNet(nn.Module):
-    """Features of GoogLeNet, finest first; `weights` is "none" or the path of a .safetensors file with torchvision's names.
+    """Features of GoogLeNet, finest first; `weights` is "none" or the path of a .safetensors or .pth file with torchvision's names.
 
     `loaded` reports what came of the file. Raises CheckpointError for weights that cannot be had or do not fit.
 
@@ -45,7 +50,7 @@ class GoogLeNet(nn.Module):
         if weights == "timm":
             raise CheckpointError(
                 "weights of googlenet",
-                expected="'none', or the path of a .safetensors file with torchvision's names",
+                expected="'none', or the path of a file with torchvision's names",
                 received="'timm', which has no GoogLeNet",
             )
         self.channels = tuple(LEVELS)
@@ -59,6 +64,8 @@ class GoogLeNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif isinstance(module, nn.BatchNorm2d):
+                module.__class__ = ScarceNorm
         self.loaded: Loaded | None = None if weights == "none" else load_weights(self, weights, in_channels)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
@@ -77,9 +84,12 @@ class GoogLeNet(nn.Module):
 def encoder(name: str, in_channels: int = 3, weights: str = "none", output_stride: int | None = None) -> GoogLeNet:
     """The encoder `googlenet`. Raises OptionError for another name, and for an output stride, as it is not made to be dilated."""
     if name != "googlenet":
-        raise OptionError(f"encoder {name!r}", expected="googlenet")
+        raise OptionError("encoder", expected="googlenet", received=name, hint="It comes in one size only.")
     if output_stride not in (None, 32):
         raise OptionError(
-            "output_stride of encoder 'googlenet'", expected="32, because it is not made to be dilated", received=output_stride
+            "output_stride of encoder 'googlenet'",
+            expected="32, because it is not made to be dilated",
+            received=output_stride,
+            hint="Pass output_stride=32, or name an encoder that can be dilated to 8 or 16: mobilenetv2_100, resnet50.",
         )
     return GoogLeNet(in_channels, weights)

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from intarsia.core.errors import CheckpointError, OptionError
+from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.core.pixels import Pixels
 from intarsia.models.blocks.mix_block import MixBlock
-from intarsia.models.encoders.weights import Loaded, load_tensors, read_tensors
+from intarsia.models.encoders.weights import CHOICES, Loaded, load_tensors, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-__all__ = ["MiT", "encoder", "own_key"]
+__all__ = ["PIXELS", "MiT", "encoder", "own_key"]
+
+PIXELS = Pixels()
+"""ImageNet's."""
 
 SIZES = {
     "b0": ((32, 64, 160, 256), (2, 2, 2, 2)),
@@ -143,17 +147,20 @@ class MiT(nn.Module):
 
 def encoder(name: str, in_channels: int = 3, weights: str = "none", output_stride: int | None = None) -> MiT:
     """The encoder `mit_b0` to `mit_b5`, or one spelled out: `mit_WIDTHS_DEPTHS`, then as needed `_HEADS_REDUCTIONS_EXPANSIONS`,
-    each four numbers with dashes between. `weights` is "none" or the path of a local .safetensors file, under our keys or
+    each four numbers with dashes between. `weights` is "none" or the path of a local .safetensors or .pth file, under our keys or
     transformers'.
 
-    Raises OptionError for another name or an `output_stride`, CheckpointError for weights that do not fit.
+    Raises OptionError for another name or an `output_stride` but 32, its own, CheckpointError for weights that do not fit.
 
     >>> encoder("mit_8-16-24-32_1-1-2-1_1-2-3-4").channels
     (8, 16, 24, 32)
     """
-    if output_stride is not None:
+    if output_stride not in (None, 32):
         raise OptionError(
-            "output_stride", expected=f"none for {name}, which is no convolutional network to dilate", received=output_stride
+            f"output_stride of encoder {name!r}",
+            expected="32, its own, because no convolution of a transformer can be dilated",
+            received=output_stride,
+            hint="Pass output_stride=32, or name an encoder that can be dilated to 8 or 16: mobilenetv2_100, resnet50.",
         )
     four = "-".join(["[1-9][0-9]*"] * 4)
     if name.removeprefix("mit_") in SIZES:
@@ -162,14 +169,19 @@ def encoder(name: str, in_channels: int = 3, weights: str = "none", output_strid
         network = MiT(in_channels, *([int(number) for number in part.split("-")] for part in name.split("_")[1:]))
     else:
         raise OptionError(
-            f"encoder {name!r}", expected="mit_b0 to mit_b5, or widths and depths such as mit_8-16-24-32_1-1-1-1_1-2-3-4"
+            "encoder",
+            expected="mit_b0 to mit_b5, or widths and depths such as mit_8-16-24-32_1-1-1-1_1-2-3-4",
+            received=name,
+            hint=nearest(name, [f"mit_{size}" for size in SIZES]),
         )
     if weights == "timm":
         raise CheckpointError(
-            f"timm's weights of {name}", expected="the path of a .safetensors file", hint="timm has no such network."
+            f"timm's weights of {name}",
+            expected="the path of a .safetensors or .pth file",
+            received="'timm', which has no such network",
         )
     if weights != "none":
-        tensors = {own_key(key): tensor for key, tensor in read_tensors(Path(weights))[0].items()}
+        tensors = {own_key(key): tensor for key, tensor in read_state(Path(weights), CHOICES).items()}
         network.loaded = load_tensors(network, tensors, weights, in_channels)
     return network
 

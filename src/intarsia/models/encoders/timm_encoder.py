@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,34 +12,32 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
-from intarsia.core.pixels import Pixels
 from intarsia.models.encoders.swin_windows import fill_before_shift
-from intarsia.models.encoders.weights import Loaded, file_pixels, load_weights
+from intarsia.models.encoders.weights import Loaded, load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TimmEncoder", "encoder_pixels"]
+__all__ = ["TimmEncoder", "record_of"]
 
 ANY_SIZE: tuple[dict[str, Any], ...] = (
     {"strict_img_size": False, "always_partition": True},  # Swin, whose windows are to shift at every level, however small once
     {"dynamic_img_size": True},
     {"strict_img_size": False},
-    {},
 )
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
-
-UNRECORDED = {"googlenet": Pixels(mean=(0.5,) * 3, std=(0.5,) * 3)}
-"""The scaling of encoders that timm lacks, where it is not ImageNet's: x / 127.5 - 1 for torchvision's weights of GoogLeNet."""
+AS_TORCHVISION = ("mobilenetv2_",)
+"""How the names begin of timm's networks that are torchvision's to the last number, epsilons and order of the tensors included, but
+for the names. Its MobileNetV3 and EfficientNetV2 have epsilons of their own."""
 
 
 class TimmEncoder(nn.Module):
     """Features of a timm network, finest first: level i has `channels[i]` and is `strides[i]` times coarser than the image.
 
-    `weights` is "none", "timm" (timm's own, downloaded on first use) or the path of a local .safetensors file; `loaded` reports
-    what came of it. `output_stride` (8 or 16) keeps the deepest levels at that stride, their convolutions dilated; the weights
-    stay the same. Raises OptionError for an unknown encoder or one that cannot be dilated, and CheckpointError for weights that
-    cannot be had or do not fit.
+    `weights` is "none", "timm" (timm's own, downloaded on first use) or the path of a local .safetensors or .pth file; `loaded`
+    reports what came of it. `output_stride` (8 or 16) keeps the deepest levels at that stride, their convolutions dilated; the
+    weights stay the same. Raises OptionError for an unknown encoder or one that cannot be dilated, and CheckpointError for weights
+    that cannot be had or do not fit.
 
     >>> encoder = TimmEncoder("mobilenetv2_100", in_channels=4)
     >>> encoder.channels, encoder.strides
@@ -60,7 +59,7 @@ class TimmEncoder(nn.Module):
         if weights == "timm":
             self.loaded = Loaded("timm", len(self.network.state_dict()))
         elif weights != "none":
-            self.loaded = load_weights(self.network, weights, in_channels)
+            self.loaded = load_weights(self.network, weights, in_channels, in_order=name.startswith(AS_TORCHVISION))
         self.multiple = next(filter(self._takes_multiples, (1, self.strides[0])), max(self.strides))
         self.least = 1 if self.multiple == 1 and self._finest(1) is not None else max(self.strides)
 
@@ -97,17 +96,19 @@ class TimmEncoder(nn.Module):
         return int(features[0].shape[1 if self.channels_last else 2])
 
 
-def encoder_pixels(name: str, weights: str) -> Pixels:
-    """The scaling that an encoder's weights expect: of a local file what `file_pixels` knows, else timm's record, else ImageNet's.
+def record_of(name: str) -> Any:
+    """timm's record of a network's weights (scaling, licence, tag), or None for one that timm lacks.
 
-    >>> encoder_pixels("mobilenetv2_100", "none").mean
-    (0.485, 0.456, 0.406)
+    Raises OptionError for a tag that timm does not have for the network.
+
+    >>> record_of("resnet18").tag, record_of("googlenet")
+    ('a1_in1k', None)
     """
-    known = file_pixels(weights) if weights not in ("none", "timm") else None
-    if known is not None:
-        return known
-    record = timm.get_pretrained_cfg(name)
-    return Pixels(mean=record.mean, std=record.std) if record else UNRECORDED.get(name, Pixels())
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        known = timm.list_pretrained(name.partition(".")[0])
+        raise OptionError(f"encoder {name!r}", expected="a tag of weights that timm has", hint=nearest(name, known)) from error
 
 
 def _dilated(output_stride: int, name: str, in_channels: int, *, pretrained: bool) -> Any:
@@ -131,20 +132,19 @@ def _created(name: str, in_channels: int, *, pretrained: bool, **more: Any) -> A
     """The timm network that gives features, made for images of any size where it can be."""
     if not timm.is_model(name.partition(".")[0]):
         raise OptionError(f"encoder {name!r}", expected="a name that timm knows", hint=nearest(name, timm.list_models()))
-    record = timm.get_pretrained_cfg(name)
-    for options in ANY_SIZE if record and record.fixed_input_size else ANY_SIZE[-1:]:
-        try:
-            return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_channels, **options, **more)
-        except TypeError:
-            if options == ANY_SIZE[-1]:
-                raise
-        except (OSError, RuntimeError) as error:
-            if not pretrained:
-                raise OptionError(f"encoder {name!r}", expected="one that gives a pyramid of features", received=error) from error
-            raise CheckpointError(
-                f"timm's weights of {name}",
-                expected="a download, or a copy in the Hugging Face cache",
-                received=error,
-                hint="Pass weights='none', or the path of a local .safetensors file.",
-            ) from error
-    raise AssertionError("the last options always return or raise")
+    record = record_of(name)
+    create = partial(timm.create_model, name, pretrained=pretrained, features_only=True, in_chans=in_channels, **more)
+    try:
+        for options in ANY_SIZE if record and record.fixed_input_size else ():
+            with suppress(TypeError):  # not for this one
+                return create(**options)
+        return create()
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise OptionError(f"encoder {name!r}", expected="one that gives a pyramid of features", received=error) from error
+        raise CheckpointError(
+            f"timm's weights of {name}",
+            expected="a download, or a copy in the Hugging Face cache",
+            received=error,
+            hint="Pass weights='none', or the path of a local .safetensors or .pth file.",
+        ) from error

@@ -15,14 +15,15 @@ from torch import nn
 from torch.nn.functional import max_pool2d
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
-from intarsia.models.encoders.weights import Loaded, load_tensors, read_tensors
+from intarsia.models.blocks.scarce_norm import ScarceNorm
+from intarsia.models.encoders.weights import CHOICES, Loaded, load_tensors, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-__all__ = ["STAGES", "VGG", "WIDTHS", "Pooled"]
+__all__ = ["STAGES", "VGG", "WIDTHS", "Pooled", "is_vgg"]
 
 STAGES = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """How many convolutions stand before each pool (table 1); a name may end in `_bn`, for batch norm after each."""
@@ -47,8 +48,9 @@ class VGG(nn.Module):
     """Images (B, in_channels, *S) to the five pools, at strides 2 to 32.
 
     Six `widths` in place of five put the two fully connected layers, as a 7x7 and a 1x1 convolution with ReLU and `dropout`, after
-    the last pool, in whose place the list then ends with them. `weights` is "none", "timm" or the path of a .safetensors file with
-    timm's or torchvision's names; `loaded` reports what came of it.
+    the last pool, in whose place the list then ends with them. `weights` is "none", "timm" or the path of a .safetensors or .pth
+    file with timm's or torchvision's names; `loaded` reports what came of it. A tag of timm's, as in vgg16.tv_in1k, picks the
+    download.
 
     Raises OptionError for an unknown name or number of widths, CheckpointError for weights that cannot be had or do not fit.
 
@@ -68,10 +70,10 @@ class VGG(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        depth, _, norm = name.partition("_")
-        if depth not in STAGES or norm not in ("", "bn"):
+        if not is_vgg(name):
             known = [known + end for known in STAGES for end in ("", "_bn")]
-            raise OptionError(f"encoder {name!r}", expected="a VGG", hint=nearest(name, known))
+            raise OptionError("encoder", expected="a VGG", received=name, hint=nearest(name, known))
+        depth, _, norm = name.partition(".")[0].partition("_")
         if len(widths) not in (5, 6):
             raise OptionError(
                 "widths", expected="5 numbers, one for each stage, or 6 with the fully connected layers", received=tuple(widths)
@@ -86,7 +88,7 @@ class VGG(nn.Module):
             for _ in range(convs):
                 layers += [
                     nn.Conv2d(inputs, width, 3, padding=1),
-                    *([nn.BatchNorm2d(width)] if norm else []),
+                    *([ScarceNorm(width)] if norm else []),
                     nn.ReLU(inplace=True),
                 ]
                 inputs = width
@@ -101,7 +103,7 @@ class VGG(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         self.loaded: Loaded | None = None
         if weights != "none":
-            tensors = _downloaded(name) if weights == "timm" else read_tensors(Path(weights))[0]
+            tensors = _downloaded(name) if weights == "timm" else read_state(Path(weights), CHOICES)
             self.loaded = load_tensors(self, _convolutional(tensors) if self.fc6 else tensors, weights, in_channels)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
@@ -123,6 +125,15 @@ class VGG(nn.Module):
             else:
                 pixels = layer(pixels)  # (B, widths[i], *s)
         return pools
+
+
+def is_vgg(name: str) -> bool:
+    """Whether an encoder of that name is one of these, a tag of timm's left aside.
+
+    >>> is_vgg("vgg16_bn.tv_in1k"), is_vgg("repvgg_a0")
+    (True, False)
+    """
+    return name.partition(".")[0].removesuffix("_bn") in STAGES
 
 
 def _convolutional(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -147,5 +158,5 @@ def _downloaded(name: str) -> dict[str, Tensor]:
             f"timm's weights of {name}",
             expected="a download, or a copy in the Hugging Face cache",
             received=error,
-            hint="Pass weights='none', or the path of a local .safetensors file.",
+            hint="Pass weights='none', or the path of a local .safetensors or .pth file.",
         ) from error

@@ -117,25 +117,34 @@ def translated(state: Mapping[str, Tensor], config: Mapping[str, Any], wanted: I
 def _encoder(backbone: Mapping[str, Any], source: str) -> str:
     """timm's name of the backbone."""
     kind = backbone.get("model_type")
+    table: Mapping[Any, str] = CONVNEXT if kind == "convnext" else SWIN
     if kind == "convnext":
         demand(source, backbone, FIXED_CONVNEXT)
         size: Any = tuple(
             tuple(backbone.get(name, default))
             for name, default in (("depths", (3, 3, 9, 3)), ("hidden_sizes", (96, 192, 384, 768)))
         )
-        name = CONVNEXT.get(size)
     elif kind == "swin":
         demand(source, backbone, FIXED_SWIN)
         depths, heads = (
             tuple(backbone.get(key, default)) for key, default in (("depths", (2, 2, 6, 2)), ("num_heads", (3, 6, 12, 24)))
         )
         size = (backbone.get("embed_dim", 96), depths, heads, backbone.get("window_size", 7))
-        name = SWIN.get(size)
     else:
-        raise CheckpointError(source, expected="a backbone of convnext or swin", received=kind or "none in its config")
-    if name is None:
-        raise CheckpointError(f"{source}, its {kind}", expected="one that timm has", received=size)
-    return name
+        raise CheckpointError(
+            source,
+            expected="a backbone of convnext or swin",
+            received=kind or "none in its config",
+            hint="To train one like it, name the model upernet and one of timm's encoders.",
+        )
+    if size not in table:
+        raise CheckpointError(
+            f"{source}, its {kind}",
+            expected="one that timm has",
+            received=size,
+            hint=f"Known: {', '.join(f'{name} {known}' for known, name in table.items())}.",
+        )
+    return table[size]
 
 
 def _ours(key: str, keys: Iterable[tuple[str, str]]) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import CheckpointError, OptionError, nearest
-from intarsia.core.licences import Licences
+from intarsia.core.errors import CheckpointError
+from intarsia.core.licences import IMAGENET, Licences
 from intarsia.core.pixels import Pixels
 from intarsia.models.pretrained.converted import Converted
 from intarsia.models.pretrained.fitted import fitted
@@ -69,21 +69,19 @@ AUXILIARY = {
 }
 VOC = tuple(DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"])
 LICENCES = Licences(
-    code="BSD-3-Clause",
-    weights="BSD-3-Clause",
-    data="COCO train2017 subset with VOC labels; ImageNet-1k for the backbone (research terms)",
+    weights="BSD-3-Clause; the data may add terms",
+    data=f"COCO train2017 subset with VOC labels; {IMAGENET} for the backbone",
 )
+"""Torchvision's README: pretrained models may have terms of their own, derived from the data. So commercial use is not known to be
+allowed."""
 
 
 def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
-    """The network called `name` in torchvision, with the weights of `state`, its state dict, whatever the number of classes.
+    """The network called `name`, one of NAMES, with the weights of `state`, its state dict, whatever the number of classes.
 
     An auxiliary head comes along where the state dict has one. 21 classes are called as torchvision calls them, any others class0,
-    class1 ... Raises OptionError for an unknown name and CheckpointError for tensors, named, that have no place, do not fit or are
-    missing.
+    class1 ... Raises CheckpointError for tensors, named, that have no place, do not fit or are missing.
     """
-    if name not in NETWORKS:
-        raise OptionError(f"torchvision network {name!r}", expected="one that can be translated", hint=nearest(name, NAMES))
     model, arguments = NETWORKS[name][0], dict(NETWORKS[name][1])
     modules = HEADS[model]
     if any(key.startswith("aux_classifier.") for key in state) and model != "lraspp":
@@ -91,7 +89,12 @@ def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
         arguments["aux_level"] = 2 if "mobilenet" in name else -2  # both at stride 8
     scores = next(their for their, our in modules.items() if "classify" in our) + ".weight"
     if scores not in state:
-        raise CheckpointError(f"torchvision's {name}", expected=f"a tensor {scores}", hint="The file is of another network.")
+        raise CheckpointError(
+            f"torchvision's {name}",
+            expected=f"a tensor {scores}",
+            received=f"{len(state)} others, such as {', '.join(list(state)[:2])}" if state else "none at all",
+            hint="The file is of another network; one of a classifier is for an encoder, as its weights.",
+        )
     channels = len(state[scores])
     pixels = Pixels()  # ImageNet's
     wanted = find("models", model)(channels, pixels=pixels, **arguments).state_dict()

@@ -45,10 +45,11 @@ def pixel_counts(
 def _counted(segments: Segments, classes: ClassSet, channels: int, which: Which) -> tuple[NDArray[np.float64], float]:
     """(C,) the pixels of each channel in one image, and the number of all that are labelled."""
     merged = trained_segments(trained_segments(segments, classes, which), classes, "classes")
-    counts = np.bincount(merged.classes, weights=merged.areas, minlength=len(classes))
+    counts = np.zeros(channels)
+    counts[: len(classes)] = np.bincount(merged.classes, weights=merged.areas, minlength=len(classes))
     known = merged.ids[0] >= 0
     if channels > len(classes):
-        counts = np.append(counts, (known & (merged.ids[0] == 0)).sum())
+        counts[-1] = (known & (merged.ids[0] == 0)).sum()
         return counts, float(counts.sum())
     return counts, float((merged.ids > 0).any(axis=0).sum() if len(classes.groups) == 1 else known.sum())
 

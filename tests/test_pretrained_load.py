@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 from email.message import Message
@@ -22,13 +23,16 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 import intarsia
 from intarsia.cli import main
 from intarsia.core import ClassSet, Pixels
-from intarsia.core.errors import CheckpointError, OptionError
-from intarsia.core.licences import Licences
+from intarsia.core.errors import CheckpointError, DataError, OptionError
+from intarsia.core.licences import IMAGENET, Licences
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import write_image
 from intarsia.data.scenes import CLASSES, scene
 from intarsia.engine.checkpoint import write_tensors
+from intarsia.engine.ingredients import recipe_for
 from intarsia.engine.model_card import model_card
+from intarsia.engine.network import Model
+from intarsia.engine.options import TrainOptions
 from intarsia.engine.recipe import Recipe, build_network
 from intarsia.models.encoders.weights import read_state
 from intarsia.models.pretrained.converted import Converted
@@ -324,6 +328,43 @@ def test_the_checkpoint_of_a_newer_version_names_what_is_new(tmp_path):
             CheckpointError, match=rf"what Intarsia {intarsia.__version__} knows, received 'rotary' .* Intarsia 9\.8"
         ):
             intarsia.load(tmp_path / "new.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pixels", "received 'pixels'. To scale the input otherwise, pass --mean and --std."),
+        ("channels", "received 'channels'. They are the classes of the data."),
+        ("in_channels", "received 'in_channels'. They are those of the images."),
+    ],
+)
+def test_what_no_option_may_set_is_refused(name, text):
+    with pytest.raises(OptionError, match=re.escape(f"model 'unet': expected arguments to choose, {text}")):
+        build_network(replace(TINY, arguments={name: 3}))
+
+
+@pytest.mark.parametrize(
+    ("options", "data"),
+    [
+        ({"encoder": "resnet18", "weights": "timm"}, f"{IMAGENET}; CC0-1.0"),
+        ({"encoder": "resnet18"}, "CC0-1.0"),
+        ({"encoder": "resnet18", "weights": "FILE"}, "street scenes, mine; CC0-1.0"),
+    ],
+)
+def test_a_training_tells_what_its_encoder_has_learnt_from(options, data, tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", {"data": "street scenes, mine"})
+    sample = scene(0, 0, (16, 16))
+    mine = Dataset.from_samples([sample], CLASSES, splits={sample.key: "train"})
+    mine.licence = "CC0-1.0"
+    if options.get("weights") == "FILE":
+        options = {**options, "weights": str(tmp_path / "x.safetensors")}
+    assert recipe_for(sample, mine, TrainOptions(**options)).licences.data == data
+
+
+def test_images_of_16_bits_are_told_what_to_do():
+    model = Model(build_network(TINY), TINY, device="cpu")
+    with pytest.raises(DataError, match=r"expected 8-bit values, .* received uint16\. Scale it to 0\.\.255"):
+        model(np.zeros((8, 8, 3), np.uint16))
 
 
 @pytest.fixture

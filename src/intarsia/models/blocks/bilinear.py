@@ -56,4 +56,5 @@ class Bilinear(nn.Module):
             scores = pad(scores, (1, 1, 1, 1), mode="replicate")  # (B, channels, *s + 2)
             margin = 3 * self.factor // 2  # the added cell, and the half cell by which a kernel reaches beyond its own
             finer = conv_transpose2d(scores, self.weight, stride=self.factor, padding=margin)  # (B, channels, factor *s)
-        return finer[..., : size[0], : size[1]]  # (B, channels, *size)
+        # cropped by padding with less than nothing: torch.export holds a slice for open sizes to be always or never of the whole
+        return pad(finer, (0, size[1] - finer.shape[3], 0, size[0] - finer.shape[2]))  # (B, channels, *size)

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from intarsia.core import Dense, Output, Targets
 from intarsia.core.catalogue import find, members
 from intarsia.data.scenes import CLASSES, scene
+from intarsia.models.encoders.timm_encoder import TimmEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,23 @@ def test_every_parameter_has_a_finite_gradient(name: str) -> None:
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
         assert parameter.grad.any(), key
+
+
+def test_one_image_of_a_few_pixels_can_be_trained_on(name: str) -> None:
+    """Pooled to one cell it gives one value of a channel, of which batch norm has no deviation: ours bear it. Those of timm's
+    encoders do not, and speak as in fine-tuning, frozen."""
+    net = tiny(name).train()
+    if isinstance(net.encoder, TimmEncoder):
+        net.encoder.eval()
+    for size in (16, 1):
+        targets = Targets(
+            torch.randint(0, 6, (1, 1, size, size)), torch.arange(5)[None], torch.zeros(1, 5, dtype=torch.bool), num_classes=5
+        )
+        output = net(images(1, 3, size, size), None, targets)
+        net.zero_grad()
+        sum(find("losses", LOSSES[type(output)])()(output, targets).values()).backward()
+        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in net.parameters())
+        assert all(buffer.isfinite().all() for buffer in net.buffers())
 
 
 def test_saves_and_comes_back(name: str, tmp_path: Path) -> None:

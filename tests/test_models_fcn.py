@@ -160,7 +160,9 @@ def test_skips_bring_what_the_deepest_cells_cannot_hold() -> None:
         ("googlenet", 8, [1024, 832, 480]),
         ("mobilenetv2_100", 8, [320, 96, 32]),
         ("mobilenetv2_100", 4, [320, 96, 32, 24]),
-        ("convnext_atto", 16, [320, 160]),  # its patches would leave the border out: the image is enlarged
+        ("convnext_atto", 4, [320, 160, 80, 40]),  # its patches would leave the border out: the image is enlarged
+        ("densenet121", 2, [1024, 1024, 512, 256, 64]),  # and its pools, though not the first
+        ("pvt_v2_b0", 4, [256, 160, 64, 32]),
         ("vit_tiny_patch16_224", 16, [192]),  # no pyramid: its last level
     ],
 )
@@ -168,7 +170,33 @@ def test_skips_bring_what_the_deepest_cells_cannot_hold() -> None:
 def test_any_encoder_at_any_size(encoder: str, stride: int, inputs: list[int]) -> None:
     net = FCN(3, encoder=encoder, stride=stride, widths=NARROW if encoder.startswith("vgg") else None).eval()
     assert [score.in_channels for score in net.classify.scores] == inputs
-    assert net(torch.zeros(1, 3, 65, 99)).logits.shape == (1, 3, 65, 99)
+    for size in ((65, 99), (33, 50)):
+        assert net(torch.zeros(1, 3, *size)).logits.shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "size", "covered"),
+    [
+        ("pvt_v2_b0", (16, 16), (32, 32)),  # takes any size, but one cell of 32 at least
+        ("pvt_v2_b0", (40, 16), (40, 32)),
+        ("convnext_atto", (33, 50), (64, 64)),
+        ("convnext_atto", (64, 32), (64, 32)),
+    ],
+)
+@torch.no_grad()
+def test_an_enlarged_image_has_its_scores_made_small_again(encoder: str, size: tuple[int, int], covered: tuple[int, int]) -> None:
+    net = FCN(3, encoder=encoder).eval()
+    raw = 255 * torch.rand(1, 3, *size)
+    expected = interpolate(net(interpolate(raw, size=covered, mode="bilinear")).logits, size=size, mode="bilinear")
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(net(raw).logits, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_tag_of_timms_leaves_a_vgg_its_fully_connected_layers() -> None:
+    assert parameters(encoder="vgg16.tv_in1k") == parameters()
+    net = FCN(2, encoder="vgg16_bn.tv_in1k", widths=NARROW)
+    assert net.encoder.fc7.weight.shape == (16, 16, 1, 1)
+    assert net.arguments["encoder"] == "vgg16_bn.tv_in1k"
 
 
 def test_dropout_before_the_scores_of_an_encoder_without_its_own() -> None:
@@ -186,7 +214,7 @@ def test_dropout_before_the_scores_of_an_encoder_without_its_own() -> None:
         ({"encoder": "resnet18", "widths": NARROW}, "received (4, 6, 8, 10, 12, 16) with resnet18"),
         (
             {"upsampling": "learned"},
-            "upsampling 'learned': expected intermediate, learnt or fixed. Did you mean 'learnt'?",
+            "upsampling: expected intermediate, learnt or fixed, received learned. Did you mean 'learnt'?",
         ),
         ({"widths": NARROW, "skip_scales": (1, 1, 1)}, "skip_scales: expected at most 2, one for each skip, received (1, 1, 1)"),
         ({"encoder": "vgg17"}, "encoder 'vgg17': expected a name that timm knows"),

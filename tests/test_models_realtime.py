@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, max_pool2d, relu
 from torch.utils.flop_counter import FlopCounterMode
 
 from intarsia.models.bisenetv2 import BiSeNetV2
+from intarsia.models.blocks.bilateral_fusion import BilateralFusion
+from intarsia.models.blocks.context_embedding import ContextEmbedding
 from intarsia.models.blocks.deep_aggregation_pooling import DeepAggregationPooling
 from intarsia.models.blocks.gather_expansion import GatherExpansion
 from intarsia.models.blocks.guided_aggregation import GuidedAggregation
+from intarsia.models.blocks.residual import Residual
 from intarsia.models.blocks.scarce_norm import ScarceNorm
 from intarsia.models.ddrnet import DDRNet
+from intarsia.models.encoders.bilateral import Bilateral, Stem
+from intarsia.models.encoders.dual_resolution import DualResolution
 
 
 @pytest.fixture(autouse=True)
@@ -141,23 +147,179 @@ def test_pooling_is_equation_3() -> None:
         torch.testing.assert_close(pool(features), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_each_branch_gates_the_other() -> None:
-    """With the gate of meaning shut (a large negative bias) only what the details weigh is left."""
-    block = GuidedAggregation(4).eval()
-    detail, semantic = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 2, 2)
-    block.last = nn.Identity()
-    with torch.no_grad():
-        block.semantic_fine.norm.bias.fill_(-1e9)
-        coarse = block.detail_coarse(detail) * block.semantic(semantic).sigmoid()
-        left = block(detail, semantic)
-        torch.testing.assert_close(left, nn.functional.interpolate(coarse, size=(8, 8), mode="bilinear"))
+# -- the papers' figures in plain functions: strides, activations and order are written here, only tensors are the blocks' --------
 
 
-def test_gather_expansion_is_residual() -> None:
-    block, features = GatherExpansion(4, 4).eval(), torch.rand(1, 4, 5, 5)
-    with torch.no_grad():
-        block.project.conv.weight.zero_()
-        torch.testing.assert_close(block(features), features)
+def drawn(net: Any) -> Any:
+    """No norm at its neutral start, and as many values below 0 as above, so that no ReLU and no swap goes unseen."""
+    for key, tensor in net.state_dict().items():
+        if key.endswith(("bias", "running_mean")):
+            tensor.normal_(0, 0.3)
+        elif key.endswith("running_var") or (tensor.ndim == 1 and key.endswith("weight")):
+            tensor.uniform_(0.5, 1.5)
+    return net.eval()
+
+
+def normed(norm: Any, features: torch.Tensor) -> torch.Tensor:
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return (features - norm.running_mean[:, None, None]) * scale[:, None, None] + norm.bias[:, None, None]
+
+
+def bare(conv: Any, features: torch.Tensor, stride: int = 1) -> torch.Tensor:
+    padding, groups = conv.weight.shape[-1] // 2, features.shape[1] // conv.weight.shape[1]
+    return conv2d(features, conv.weight, conv.bias, stride, padding, groups=groups)
+
+
+def linear(block: Any, features: torch.Tensor, stride: int = 1) -> torch.Tensor:
+    return normed(block.norm, bare(block.conv, features, stride))
+
+
+def bent(block: Any, features: torch.Tensor, stride: int = 1) -> torch.Tensor:
+    return relu(linear(block, features, stride))
+
+
+def enlarged(features: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
+    return interpolate(features, size=to.shape[2:], mode="bilinear")
+
+
+def scored(head: Any, features: torch.Tensor) -> torch.Tensor:
+    return bare(head.classify, bent(head.conv, features))
+
+
+def assert_same(ours: Any, expected: Any) -> None:
+    """Tensors, or sequences of them; to within the rounding of their largest values."""
+    for one, other in ((ours, expected),) if isinstance(ours, torch.Tensor) else zip(ours, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("act", [True, False])
+def test_residual_is_figure_5(stride: int, act: bool) -> None:
+    """Of arXiv 1512.03385: two convolutions, or three; ReLU after all but the last, and after the sum."""
+    features = torch.randn(2, 4, 9, 6)
+    end = relu if act else nn.Identity()
+    same = drawn(Residual(4, 4, act=act))
+    assert_same(same(features), end(linear(same.convs[1], bent(same.convs[0], features)) + features))
+    pair = drawn(Residual(4, 6, stride=stride, act=act))
+    beside = linear(pair.shortcut[1], features, stride)
+    assert_same(pair(features), end(linear(pair.convs[1], bent(pair.convs[0], features, stride)) + beside))
+    neck = drawn(Residual(4, 6, stride=stride, hidden=3, act=act))
+    first, second, third = neck.convs
+    inner = linear(third, bent(second, bent(first, features), stride))
+    assert_same(neck(features), end(inner + linear(neck.shortcut[1], features, stride)))
+
+
+def fused(fusion: Any, high: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Equations 1 and 2 of arXiv 2101.06085, before the outer ReLU, of features before theirs: from low to high a 1x1 convolution
+    and bilinear enlargement, from high to low 3x3 convolutions of stride 2, ReLU between."""
+    *between, last = fusion.down
+    down = relu(high)
+    for block in between:
+        down = bent(block, down, 2)
+    return high + enlarged(linear(fusion.compress, relu(low)), high), low + linear(last, down, 2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("path", [(4, 6), (4, 6, 8)])
+def test_fusion_is_equations_1_and_2(path: tuple[int, ...]) -> None:
+    fusion = drawn(BilateralFusion(path))
+    high, low = torch.randn(2, 4, 16, 12), torch.randn(2, path[-1], 32 // 2 ** len(path), 24 // 2 ** len(path))
+    assert_same(fusion(high, low), fused(fusion, high, low))
+
+
+@torch.no_grad()
+def test_ddrnet_is_its_equations() -> None:
+    """From one trunk two branches, fused before each ReLU, twice; the early head reads the first fusion, as the authors' does."""
+    net, raw = drawn(DDRNet.tiny(3)), torch.randint(0, 256, (2, 3, 128, 192), dtype=torch.uint8)
+    trunk: DualResolution = net.encoder
+    pixels = net.normalise(raw)
+    common = trunk.stem(pixels)
+    assert (common >= 0).all()
+    early, low = fused(trunk.fusions[0], trunk.high[0](common), trunk.low[0](common))
+    high, low = fused(trunk.fusions[1], trunk.high[1](relu(early)), trunk.low[1](relu(low)))
+    high, deep = trunk.high_end(relu(high)), trunk.low_end(relu(low))
+    for features in (early, high, deep):
+        assert (features < 0).any()  # before its ReLU
+    assert_same(trunk(pixels), [early, high, deep])
+
+    def scores(head: Any, features: torch.Tensor) -> torch.Tensor:
+        return scored(head, relu(normed(head.before[0], features)))
+
+    assert_same(net(raw).logits, scores(net.head, high + enlarged(net.pool(deep), high)))
+    net.training = True  # the norms stay as they are
+    assert_same([aux.logits for aux in net(raw).aux], [scores(net.early_head, early)])
+
+
+@torch.no_grad()
+def test_the_trunks_first_stages_are_table_1() -> None:
+    """Of arXiv 2101.06085: two convolutions of stride 2, two basic blocks, two more the first of stride 2; ReLU ends each pair."""
+    trunk, pixels = drawn(DualResolution(3, 4)), torch.randn(1, 3, 64, 32)
+    first, second, pair, _, strided, _ = trunk.stem
+
+    def basic(block: Any, features: torch.Tensor, stride: int = 1) -> torch.Tensor:
+        beside = linear(block.shortcut[1], features, stride) if len(block.shortcut) else features
+        return linear(block.convs[1], bent(block.convs[0], features, stride)) + beside
+
+    features = bent(second, bent(first, pixels, 2), 2)
+    features = relu(basic(pair[1], relu(basic(pair[0], features))))
+    features = relu(basic(strided[1], relu(basic(strided[0], features, 2))))
+    assert_same(trunk.stem(pixels), features)
+    assert_same(trunk.low[0](features), basic(trunk.low[0][1], relu(basic(trunk.low[0][0], features, 2))))
+    assert_same(trunk.high[0](features), basic(trunk.high[0][1], relu(basic(trunk.high[0][0], features))))
+
+
+@torch.no_grad()
+def test_stem_and_context_embedding_are_figure_4() -> None:
+    """Of arXiv 2004.02147, as are the figures below."""
+    stem, pixels = drawn(Stem(3, 8)), torch.randn(2, 3, 33, 18)
+    first = bent(stem.first, pixels, 2)
+    beside = bent(stem.beside[1], bent(stem.beside[0], first), 2)
+    assert_same(stem(pixels), bent(stem.join, torch.cat([beside, max_pool2d(first, 3, 2, padding=1)], dim=1)))
+    block, features = drawn(ContextEmbedding(4)), torch.randn(2, 4, 5, 3)
+    mean = features.flatten(2).mean(dim=2)[..., None, None]
+    assert_same(block(features), bent(block.last, features + bent(block.context, normed(block.norm, mean))))
+
+
+@torch.no_grad()
+def test_gather_expansion_is_figure_5() -> None:
+    features = torch.randn(2, 4, 9, 6)
+    same = drawn(GatherExpansion(4, 4))
+    (expand,) = same.expand
+    assert_same(same(features), relu(linear(same.project, bent(expand, bent(same.gather, features))) + features))
+    halved = drawn(GatherExpansion(4, 6, stride=2))
+    wide, again = halved.expand
+    inner = linear(halved.project, bent(again, linear(wide, bent(halved.gather, features), 2)))
+    beside = linear(halved.shortcut[1], linear(halved.shortcut[0], features, 2))
+    assert_same(halved(features), relu(inner + beside))
+
+
+@torch.no_grad()
+def test_guided_aggregation_is_figure_6() -> None:
+    block = drawn(GuidedAggregation(4))
+    detail, semantic = torch.randn(2, 4, 16, 12), torch.randn(2, 4, 4, 3)
+    gate = enlarged(linear(block.semantic_fine, semantic), detail).sigmoid()
+    fine = bare(block.detail[1], linear(block.detail[0], detail)) * gate
+    coarse = avg_pool2d(linear(block.detail_coarse[0], detail, 2), 3, 2, padding=1)
+    coarse = coarse * bare(block.semantic[1], linear(block.semantic[0], semantic)).sigmoid()
+    assert_same(block(detail, semantic), bent(block.last, fine + enlarged(coarse, detail)))
+
+
+@torch.no_grad()
+def test_bisenetv2_joins_its_branches() -> None:
+    """Table 1: details at stride 8 by eight convolutions; the boosters read each stage, the last before its context embedding."""
+    net, raw = drawn(BiSeNetV2.tiny(3)), torch.randint(0, 256, (2, 3, 128, 96), dtype=torch.uint8)
+    branches: Bilateral = net.encoder
+    pixels = detail = net.normalise(raw)
+    for block, stride in zip(branches.detail, (2, 1, 2, 1, 1, 2, 1, 1), strict=True):
+        detail = bent(block, detail, stride)
+    levels = [branches.semantic[0](pixels)]
+    for stage in list(branches.semantic)[1:]:
+        levels.append(stage(levels[-1]))
+    expected = scored(net.head, net.aggregate(detail, branches.context(levels[-1])))
+    assert_same(net(raw).logits, expected)
+    net.training = True  # the norms stay as they are
+    assert_same([aux.logits for aux in net(raw).aux], [scored(*pair) for pair in zip(net.boosters, levels, strict=True)])
 
 
 def test_scarce_norm() -> None:

@@ -199,8 +199,8 @@ def test_keys_are_ours_once() -> None:
 @pytest.mark.parametrize(
     ("encoder", "text"),
     [
-        ("mit_b7", "encoder 'mit_b7': expected mit_b0 to mit_b5, or widths and depths such as mit_8-16-24-32_1-1-1-1_1-2-3-4"),
-        ("mit_8-16-24_1-1-1", "encoder 'mit_8-16-24_1-1-1': expected mit_b0"),
+        ("mit_b7", "mit_8-16-24-32_1-1-1-1_1-2-3-4, received mit_b7. Did you mean 'mit_b"),
+        ("mit_8-16-24_1-1-1", "encoder: expected mit_b0 to mit_b5, or widths and depths such as"),
         ("mit_8-16-24-32_1-1-1-1", "MiT heads: expected divisors of the widths (8, 16, 24, 32), received (1, 2, 5, 8)"),
     ],
 )
@@ -209,10 +209,18 @@ def test_wrong_encoders(encoder: str, text: str) -> None:
         SegFormer(2, encoder=encoder)
 
 
+def test_its_own_stride_is_no_dilation() -> None:
+    plain, asked = make_encoder(TINY).eval(), make_encoder(TINY, output_stride=32).eval()
+    asked.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(asked(torch.ones(1, 3, 40, 40)), plain(torch.ones(1, 3, 40, 40)))
+
+
 def test_other_refusals(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="output_stride: expected none for mit_b0, .* received 8"):
+    with pytest.raises(
+        OptionError, match="output_stride of encoder 'mit_b0': expected 32, its own, .* received 8. Pass output_stride=32"
+    ):
         make_encoder("mit_b0", output_stride=8)
-    with pytest.raises(CheckpointError, match="timm's weights of mit_b0: .* timm has no such network"):
+    with pytest.raises(CheckpointError, match="timm's weights of mit_b0: .* received 'timm', which has no such network"):
         make_encoder("mit_b0", weights="timm")
     with pytest.raises(OptionError, match="MiT: expected four of each"):
         MiT(3, (8, 16), (1, 1))

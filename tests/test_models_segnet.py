@@ -150,9 +150,10 @@ def test_arguments_and_wrong_options() -> None:
     net = SegNet(2, encoder="vgg13", widths=NARROW)
     assert len(net.decoder[2]) == 2
     assert net.arguments["encoder"] == "vgg13"
+    assert SegNet(2, encoder="vgg13.tv_in1k", widths=NARROW).encoder.stages == net.encoder.stages
     for options, text in (
         ({"widths": (*NARROW, 16)}, "widths: expected 5 numbers, one for each stage, received (4, 6, 8, 10, 12, 16)"),
-        ({"encoder": "resnet18"}, "encoder 'resnet18': expected a VGG"),
+        ({"encoder": "resnet18"}, "encoder: expected a VGG, received resnet18. Known: vgg11, vgg11_bn,"),
     ):
         with pytest.raises(OptionError, match=re.escape(text)):
             SegNet(2, **options)

@@ -126,6 +126,18 @@ def test_dropout_only_while_training() -> None:
     assert any(not torch.equal(net(image).logits, net(image).logits) for _ in range(10))
 
 
+@torch.no_grad()
+def test_windows_of_maxvit_at_any_size() -> None:
+    net = UNet(2, encoder="test_maxvit").eval()
+    stride = net.stride
+    for size in ((120, 90), (33, 50), (1, 1)):
+        logits = net(torch.zeros(1, 3, *size)).logits
+        assert logits.isfinite().all()
+        if min(size) > 32:
+            assert abs(logits.shape[2] * stride - size[0]) < 32
+            assert abs(logits.shape[3] * stride - size[1]) < 32
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -135,7 +147,8 @@ def test_dropout_only_while_training() -> None:
         ),
         (
             {"encoder": "mobilenetv2_100", "widths": (64, 32)},
-            "widths: expected 4 numbers, one for each level of mobilenetv2_100 but the coarsest, received (64, 32)",
+            "widths: expected 4 numbers, one for each level of mobilenetv2_100 but the coarsest, received (64, 32). Leave them out "
+            "for (32, 64, 128, 256).",
         ),
         ({"weights": "timm"}, "weights: expected an encoder that they belong to, received timm. Name a timm encoder."),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from timm.models.maxxvit import MaxxVitTransformerCfg, ParallelPartitionAttention, PartitionAttention2d, PartitionAttentionCl
 from timm.models.swin_transformer import SwinTransformerBlock
 
 from intarsia.core import Pixels
@@ -16,6 +17,7 @@ from intarsia.core.errors import OptionError
 from intarsia.models.blocks.channel_norm import ChannelNorm
 from intarsia.models.encoders.contracting import Contracting
 from intarsia.models.encoders.make import make_encoder
+from intarsia.models.encoders.swin_windows import fill_before_shift
 from intarsia.models.segformer import SegFormer
 from intarsia.models.upernet import UPerNet
 
@@ -125,10 +127,28 @@ def test_swin_windows_reach_each_other_at_every_level() -> None:
         torch.testing.assert_close(block._attn(tokens), block._attn(whole)[:, :9, :9])
 
 
+@pytest.mark.parametrize("kind", [PartitionAttentionCl, PartitionAttention2d, ParallelPartitionAttention])
+def test_maxvit_fills_up_its_windows(kind: Any) -> None:
+    """A map of 9x9 in windows of 7x7 is one of 14x14 with zeros behind it; one of whole windows is what it is in timm."""
+    options = MaxxVitTransformerCfg(dim_head=8, window_size=(7, 7), grid_size=(7, 7))
+    block = randomised(kind(16, cfg=options))
+    axes = (2, 3) if kind is PartitionAttention2d else (1, 2)
+    features, whole = (torch.randn(1, 16, *size).movedim((2, 3), axes) for size in ((9, 9), (14, 14)))
+    with torch.no_grad():
+        expected = block._partition_attn(whole)
+        fill_before_shift(torch.nn.Sequential(block))
+        torch.testing.assert_close(block._partition_attn(whole), expected)
+        filled = torch.zeros(1, 16, 14, 14)
+        filled[..., :9, :9] = features.movedim(axes, (2, 3))
+        expected = block._partition_attn(filled.movedim((2, 3), axes)).movedim(axes, (2, 3))[..., :9, :9]
+        torch.testing.assert_close(block._partition_attn(features).movedim(axes, (2, 3)), expected)
+        assert expected.std() > 1e-3
+
+
 def test_refuses_an_encoder_without_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     for network, widths, text in (
-        (UPerNet, (4, 8, 16), "encoder 'fine': expected two levels or more of stride 4 or coarser, received (1, 2, 4)"),
-        (SegFormer, (4, 8), "encoder 'fine': expected a level of stride 4 or coarser, received (1, 2)"),
+        (UPerNet, (4, 8, 16), "strides of encoder 'fine': expected two or more of 4 or coarser, received (1, 2, 4). Name one"),
+        (SegFormer, (4, 8), "strides of encoder 'fine': expected one of 4 or coarser, received (1, 2). Name one"),
     ):
         fine = Contracting(3, widths)
         monkeypatch.setattr(sys.modules[network.__module__], "make_encoder", lambda *_, fine=fine: fine)

@@ -110,10 +110,11 @@ def test_a_classifiers_weights_are_carried_over(make: Any, head: str, norm: bool
     assert_is_the_classifier(net, reference, 1e-5)
 
 
-def test_timms_own_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["vgg16_bn", "vgg16_bn.tv_in1k"])
+def test_timms_own_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = timms(norm=True)
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: {("vgg16_bn", True): reference}[name, pretrained])
-    encoder = VGG("vgg16_bn", weights="timm", widths=NARROW)
+    monkeypatch.setattr(timm, "create_model", lambda wanted, pretrained: {(name, True): reference}[wanted, pretrained])
+    encoder = VGG(name, weights="timm", widths=NARROW)
     assert str(encoder.loaded) == "timm: 82 tensors loaded; left out: head.fc"
     assert torch.equal(encoder.fc6.weight, reference.pre_logits.fc1.weight)
 
@@ -177,8 +178,8 @@ def test_other_channels_and_dropout() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"name": "vgg17"}, "encoder 'vgg17': expected a VGG. Did you mean 'vgg1"),
-        ({"name": "vgg16_gn"}, "encoder 'vgg16_gn': expected a VGG. Did you mean 'vgg16_bn'?"),
+        ({"name": "vgg17"}, "encoder: expected a VGG, received vgg17. Did you mean 'vgg1"),
+        ({"name": "vgg16_gn"}, "encoder: expected a VGG, received vgg16_gn. Did you mean 'vgg16_bn'?"),
         (
             {"widths": (4, 8)},
             "widths: expected 5 numbers, one for each stage, or 6 with the fully connected layers, received (4, 8)",

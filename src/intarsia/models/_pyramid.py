@@ -18,26 +18,27 @@ DECODER = (16, 32, 64, 128, 256)
 
 
 def pyramid(
-    encoder: str | None, in_channels: int, weights: str, widths: Sequence[int] | None, *, full_size: bool
+    encoder: str | None, in_channels: int, weights: str, widths: Sequence[int], *, full_size: bool
 ) -> tuple[Any, tuple[int, ...], int | None]:
     """The encoder; the width of each level of its decoder, finest first, one for each of the encoder's levels but the coarsest;
-    and the width at the image's own size, where `full_size` asks for it and the finest level is coarser. `widths` holds them all.
+    and the width at the image's own size, where `full_size` asks for it and the finest level is coarser. `widths`
+    holds them all, or on an encoder none, for those of `DECODER`.
 
     Raises OptionError for widths that do not fit, an unknown encoder, or weights without one.
     """
     if encoder is None:
         if weights != "none":
             raise OptionError("weights", expected="an encoder that they belong to", received=weights, hint="Name a timm encoder.")
-        assert widths is not None  # the classic path is made of nothing else
         return Contracting(in_channels, widths), tuple(widths[:-1]), None
     network = make_encoder(encoder, in_channels, weights)
     more = full_size and network.strides[0] > 1
     levels = len(network.channels) - 1 + more
-    decoder = tuple(widths or DECODER[-levels:])
+    decoder = tuple(widths) or DECODER[-levels:]
     if len(decoder) != levels:
         raise OptionError(
             "widths",
             expected=f"{levels} numbers, one for each level of {encoder} but the coarsest{', and the full size' * more}",
             received=decoder,
+            hint=f"Leave them out for {DECODER[-levels:]}." if widths else "Pass widths.",
         )
     return network, decoder[more:], decoder[0] if more else None

@@ -1,9 +1,9 @@
 """BiSeNetV2 (Yu et al. 2020, arXiv 2004.02147): a wide shallow branch for details and a narrow deep one for meaning, joined.
 
 Deviations from the paper: those of `GatherExpansion` and `GuidedAggregation`; logits at stride 8, their up-sampling belongs to loss
-and decode; the booster heads weigh in the loss what `Dense.aux` does, not 1. Batch norm is `ScarceNorm`, so that one small image
-can be trained on. With 19 classes, boosters left out: 3.36 M parameters and, at 512x1024, 24.6 G multiply-adds, of which 9.8 are
-those of the `head` of 1024 that the implementations in use have; the paper counts 21.15.
+and decode; the booster heads weigh in the loss what `Dense.aux` does, not 1. With 19 classes, boosters left
+out: 3.36 M parameters and, at 512x1024, 24.6 G multiply-adds, of which 9.8 are those of the `head` of 1024 that the implementations
+in use have; the paper counts 21.15.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class BiSeNetV2(nn.Module):
         self.encoder = Bilateral(in_channels, detail, semantic)
         *boosted, width, _ = self.encoder.channels
         self.aggregate = GuidedAggregation(width)
-        self.head = ScoreHead(width, head, channels, dropout=dropout)
-        self.boosters = nn.ModuleList(ScoreHead(one, booster, channels, dropout=dropout) for one in boosted if booster)
+        self.head = ScoreHead(width, channels, head, dropout=dropout)
+        self.boosters = nn.ModuleList(ScoreHead(one, channels, booster, dropout=dropout) for one in boosted if booster)
         self.stride = 8
         self.arguments: dict[str, Any] = {
             "channels": channels,

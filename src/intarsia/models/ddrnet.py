@@ -2,7 +2,7 @@
 
 The defaults are DDRNet-23-slim: with 19 classes 5.7 M parameters and, at 1024x2048, 36.3 G multiply-adds, as in table 5. A `width`
 of 64 and a `head` of 128 make DDRNet-23. Deviations from the paper: logits at stride 8, their up-sampling belongs to loss and
-decode; batch norm is `ScarceNorm`, so that one small image can be trained on.
+decode.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class DDRNet(nn.Module):
         self.encoder = DualResolution(in_channels, width)
         early, high, deep = self.encoder.channels
         self.pool = DeepAggregationPooling(deep, pooling, high)
-        self.head = ScoreHead(high, head, channels, dropout=dropout, before=True)
-        self.early_head = ScoreHead(early, head, channels, dropout=dropout, before=True) if supervised else None
+        self.head = ScoreHead(high, channels, head, dropout=dropout, before=True)
+        self.early_head = ScoreHead(early, channels, head, dropout=dropout, before=True) if supervised else None
         self.stride = 8
         self.arguments: dict[str, Any] = {
             "channels": channels,

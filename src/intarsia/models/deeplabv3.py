@@ -1,8 +1,8 @@
 """DeepLabv3 (Chen, Papandreou, Schroff, Adam 2017, arXiv 1706.05587): one map, kept fine by dilation, seen at several scales.
 
 Deviations from the paper, both torchvision's and segmentation_models.pytorch's: a 3x3 convolution before the scores and dropout in
-the pyramid. No multi-grid (section 4.2): the convolutions of a stage share their dilation. One or two images in a
-batch, pooled to one cell each, are normed by the running statistics.
+the pyramid. No multi-grid (section 4.2): the convolutions of a stage share their dilation. One or two images in a batch, pooled
+to one cell each, are normed by the running statistics (`ScarceNorm`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import nn
 from intarsia.core.output import Dense
 from intarsia.models.blocks.aspp import ASPP, dilations
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.fcn_head import auxiliary_head
 from intarsia.models.blocks.normalise import Normalise
+from intarsia.models.blocks.score_head import auxiliary_head
 from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:

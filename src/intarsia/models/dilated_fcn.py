@@ -1,5 +1,8 @@
 """The dilated FCN of torchvision (fcn_resnet50, fcn_resnet101): the fully convolutional network of Long, Shelhamer, Darrell 2015
-(arXiv 1411.4038) on an encoder kept fine by dilation (Yu, Koltun 2016, arXiv 1511.07122), in place of skips."""
+(arXiv 1411.4038) on an encoder kept fine by dilation (Yu, Koltun 2016, arXiv 1511.07122), in place of skips.
+
+One deviation: dropout of whole maps, as in every `ScoreHead`, where torchvision's drops single values.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from torch import nn
 
 from intarsia.core.output import Dense
-from intarsia.models.blocks.fcn_head import FCNHead, auxiliary_head
 from intarsia.models.blocks.normalise import Normalise
+from intarsia.models.blocks.score_head import ScoreHead, auxiliary_head
 from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class DilatedFCN(nn.Module):
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder = make_encoder(encoder, in_channels, weights, output_stride=output_stride)
-        self.head = FCNHead(self.encoder.channels[-1], channels, dropout=dropout)
+        self.head = ScoreHead(self.encoder.channels[-1], channels, dropout=dropout)
         self.aux_level = aux_level
         self.auxiliary = auxiliary_head(self.encoder.channels, aux_level, channels)
         self.arguments: dict[str, Any] = {

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
@@ -25,7 +26,7 @@ from intarsia.models.blocks.bilinear import Bilinear
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.models.encoders.make import input_pixels, make_encoder
 from intarsia.models.encoders.timm_encoder import TimmEncoder
-from intarsia.models.encoders.vgg import STAGES, VGG, WIDTHS
+from intarsia.models.encoders.vgg import VGG, WIDTHS, is_vgg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,9 +81,9 @@ class FCN(nn.Module):
         super().__init__()
         if upsampling not in UPSAMPLING:
             raise OptionError(
-                f"upsampling {upsampling!r}", expected="intermediate, learnt or fixed", hint=nearest(upsampling, UPSAMPLING)
+                "upsampling", expected="intermediate, learnt or fixed", received=upsampling, hint=nearest(upsampling, UPSAMPLING)
             )
-        vgg = encoder.partition("_")[0] in STAGES
+        vgg = is_vgg(encoder)
         if widths is not None and not (vgg and len(widths) == 6):
             raise OptionError("widths", expected="6 numbers, with a VGG encoder", received=f"{tuple(widths)} with {encoder}")
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
@@ -108,7 +109,8 @@ class FCN(nn.Module):
             upsampling,
             scales,
         )
-        self.exact = not (isinstance(self.encoder, TimmEncoder) and self.encoder.multiple > 1)
+        self.multiple = 1 if _rounds_up(self.encoder, in_channels) else max(self.encoder.strides)
+        self.least = max(self.multiple, getattr(self.encoder, "least", 1))
         self.arguments: dict[str, Any] = {
             "channels": channels,
             "in_channels": in_channels,
@@ -130,11 +132,16 @@ class FCN(nn.Module):
         self, images: Tensor, valid: Tensor | None = None, targets: Targets | None = None, *, stats: Tensor | None = None
     ) -> Dense:
         """(B, in_channels, H, W), `valid` (B, H, W), `stats` (B, in_channels, 2) to logits (B, channels, H, W)."""
-        features = self.encoder(self.normalise(images, valid, stats))
+        pixels = self.normalise(images, valid, stats)
+        size = covered = list(images.shape[2:])
+        if self.least > 1:  # as the encoder itself would, but so that every cell covers whole cells of the next finer level
+            covered = [max(length + -length % self.multiple, self.least) for length in size]
+            if covered != size:
+                pixels = interpolate(pixels, size=covered, mode="bilinear")  # (B, in_channels, *covered)
+        features = self.encoder(pixels)
         deepest, *finer = (features[level] for level in self.levels)  # (B, encoder.channels[i], *s)
-        size = images.shape[2:]
-        logits = self.classify([self.dropout(deepest), *finer], size if self.exact else None)  # (B, channels, *S)
-        if not self.exact:  # the encoder enlarged the image, so that its cells cover all of it
+        logits = self.classify([self.dropout(deepest), *finer], covered)  # (B, channels, *covered)
+        if covered != size:
             logits = interpolate(logits, size=size, mode="bilinear")  # (B, channels, *S)
         return Dense(logits)
 
@@ -160,11 +167,23 @@ class Scores(nn.Module):
         for score in self.scores[1:]:
             nn.init.zeros_(score.weight)  # type: ignore[arg-type]
 
-    def forward(self, features: Sequence[Tensor], size: Sequence[int] | None) -> Tensor:
-        """Levels (B, inputs[i], *s), deepest first, to logits (B, channels, *size); without a size, all that the cells cover."""
+    def forward(self, features: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """Levels (B, inputs[i], *s), deepest first, to logits (B, channels, *size)."""
         deepest, *finer = features
         logits = self.scores[0](deepest)  # (B, channels, *s)
         for score, enlarge, scale, level in zip(self.scores[1:], self.between, self.scales, finer, strict=True):
             logits = enlarge(logits, level.shape[2:]) + score(scale * level)  # (B, channels, *s), s twice as fine
-        size = size or [self.last.factor * length for length in logits.shape[2:]]
         return self.last(logits, size)  # type: ignore[no-any-return]  # (B, channels, *size)
+
+
+def _rounds_up(encoder: Any, in_channels: int) -> bool:
+    """Whether the encoder takes any size and each of its levels has a cell for what is left over; tried, as timm does not say."""
+    if not isinstance(encoder, TimmEncoder):
+        return True
+    if encoder.multiple > 1:
+        return False
+    size = max(encoder.strides) + 1  # odd at every level
+    with torch.no_grad():
+        levels = encoder.eval()(torch.zeros(1, in_channels, size, size))
+    encoder.train()
+    return all(level.shape[2] == -(-size // stride) for level, stride in zip(levels, encoder.strides, strict=True))

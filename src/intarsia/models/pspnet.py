@@ -1,8 +1,8 @@
 """PSPNet (Zhao, Shi, Qi, Wang, Jia 2017, arXiv 1612.01105): one map, and beside each cell what its surroundings look like.
 
 Deviations from the paper: the encoder is timm's, so without the authors' deep stem unless it is named (resnet50c), and one or two
-images in a batch are normed by the running statistics where they are pooled to one cell. segmentation_models.pytorch has no norm
-there, a fusing convolution of 1x1 and one of 3x3 for the scores; `kernel` sets the former.
+images in a batch are normed by the running statistics where they are pooled to one cell (`ScarceNorm`).
+segmentation_models.pytorch has no norm there, a fusing convolution of 1x1 and one of 3x3 for the scores; `kernel` sets the former.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import nn
 
 from intarsia.core.output import Dense
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.fcn_head import auxiliary_head
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.models.blocks.pyramid_pooling import PyramidPooling
+from intarsia.models.blocks.score_head import auxiliary_head
 from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d, interpolate
 from intarsia.core.errors import OptionError
 from intarsia.core.output import Dense
 from intarsia.models.blocks.normalise import Normalise
+from intarsia.models.blocks.scarce_norm import ScarceNorm
 from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class AllMLP(nn.Module):
         super().__init__()
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in in_channels)
         self.fuse = nn.Linear(width * len(in_channels), width, bias=False)  # deepest level first, as in the authors' code
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = ScarceNorm(width)
         self.act = nn.ReLU(inplace=True)
         nn.init.kaiming_normal_(self.fuse.weight, nonlinearity="relu")
 
@@ -99,7 +100,10 @@ class SegFormer(nn.Module):
         taken = [level for level, stride in enumerate(self.encoder.strides) if stride >= FINEST]
         if not taken:
             raise OptionError(
-                f"encoder {encoder!r}", expected=f"a level of stride {FINEST} or coarser", received=self.encoder.strides
+                f"strides of encoder {encoder!r}",
+                expected=f"one of {FINEST} or coarser",
+                received=self.encoder.strides,
+                hint="Name one that goes to stride 32: mit_b0, mobilenetv2_100, resnet50.",
             )
         self.finest = taken[0]
         self.stride = self.encoder.strides[self.finest]

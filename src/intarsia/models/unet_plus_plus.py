@@ -67,7 +67,7 @@ class UNetPlusPlus(nn.Module):
         head_kernel: int = 1,
     ) -> None:
         super().__init__()
-        widths = widths or (None if encoder else CLASSIC)
+        widths = tuple(widths or (() if encoder else CLASSIC))  # none: as the encoder's levels ask
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder, decoder, last = pyramid(encoder, in_channels, weights, widths, full_size=full_size)
@@ -95,7 +95,7 @@ class UNetPlusPlus(nn.Module):
             "in_channels": in_channels,
             "pixels": self.pixels.to_dict(),
             "encoder": encoder,
-            "widths": None if widths is None else list(widths),
+            "widths": list(widths) or None,
             "dropout": dropout,
             "deep_supervision": deep_supervision,
             "full_size": full_size,

@@ -16,9 +16,9 @@ from intarsia.core.errors import OptionError
 from intarsia.core.output import Dense
 from intarsia.models.blocks.channel_norm import ChannelNorm
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.fcn_head import FCNHead
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.models.blocks.pyramid_pooling import PyramidPooling
+from intarsia.models.blocks.score_head import ScoreHead
 from intarsia.models.encoders.make import input_pixels, make_encoder
 
 if TYPE_CHECKING:
@@ -77,7 +77,10 @@ class UPerNet(nn.Module):
         levels = self.encoder.channels[self.finest :]
         if len(levels) < 2:
             raise OptionError(
-                f"encoder {encoder!r}", expected=f"two levels or more of stride {FINEST} or coarser", received=self.encoder.strides
+                f"strides of encoder {encoder!r}",
+                expected=f"two or more of {FINEST} or coarser",
+                received=self.encoder.strides,
+                hint="Name one that goes to stride 32: mobilenetv2_100, resnet50, convnext_tiny.",
             )
         self.stride = self.encoder.strides[self.finest]
         self.level_norms = nn.ModuleList(ChannelNorm(level) if level_norm else nn.Identity() for level in levels)
@@ -88,7 +91,7 @@ class UPerNet(nn.Module):
         self.fuse = ConvNormAct(len(levels) * width, width)
         self.dropout = nn.Dropout2d(dropout)
         self.classify = nn.Conv2d(width, channels, 1)
-        self.auxiliary = FCNHead(levels[-2], channels, auxiliary, dropout=dropout) if auxiliary else None
+        self.auxiliary = ScoreHead(levels[-2], channels, auxiliary, dropout=dropout) if auxiliary else None
         self.arguments: dict[str, Any] = {
             "channels": channels,
             "in_channels": in_channels,

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 from intarsia.models.blocks.separable_conv import SeparableConv
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class ASPP(nn.Module):
         conv = SeparableConv if separable else ConvNormAct
         self.point = ConvNormAct(in_channels, channels, 1)
         self.dilated = nn.ModuleList(conv(in_channels, channels, dilation=rate) for rate in rates)
-        self.image = ConvNormAct(in_channels, channels, 1, norm=ScarceNorm)
+        self.image = ConvNormAct(in_channels, channels, 1)
         self.project = ConvNormAct((2 + len(rates)) * channels, channels, 1)
         self.dropout = nn.Dropout(dropout)
 

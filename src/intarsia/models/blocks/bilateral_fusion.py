@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import interpolate, relu
 
 from intarsia.models.blocks.conv_norm_act import RELU, ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,10 +30,8 @@ class BilateralFusion(nn.Module):
     def __init__(self, path: tuple[int, ...]) -> None:
         super().__init__()
         acts = [RELU] * (len(path) - 2) + [None]
-        self.down = nn.Sequential(
-            *(ConvNormAct(*pair, stride=2, norm=ScarceNorm, act=act) for pair, act in zip(pairwise(path), acts, strict=True))
-        )
-        self.compress = ConvNormAct(path[-1], path[0], 1, norm=ScarceNorm, act=None)
+        self.down = nn.Sequential(*(ConvNormAct(*pair, stride=2, act=act) for pair, act in zip(pairwise(path), acts, strict=True)))
+        self.compress = ConvNormAct(path[-1], path[0], 1, act=None)
 
     def forward(self, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         """(B, path[0], *s) and (B, path[-1], *s / 2^n), both before their ReLU, to the same."""

@@ -26,8 +26,8 @@ class ContextEmbedding(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = ScarceNorm(channels)
-        self.context = ConvNormAct(channels, channels, 1, norm=ScarceNorm)
-        self.last = ConvNormAct(channels, channels, norm=ScarceNorm)
+        self.context = ConvNormAct(channels, channels, 1)
+        self.last = ConvNormAct(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, *s) -> (B, channels, *s)."""

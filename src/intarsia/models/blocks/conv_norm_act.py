@@ -1,4 +1,7 @@
-"""The block that most networks are built of: a convolution, a norm, an activation."""
+"""The block that most networks are built of: a convolution, a norm, an activation.
+
+The norm is batch norm (arXiv 1502.03167), by default `ScarceNorm`, so that one small image can be trained on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import nn
+
+from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +41,7 @@ class ConvNormAct(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
-        norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+        norm: Callable[[int], nn.Module] | None = ScarceNorm,
         act: Callable[[], nn.Module] | None = RELU,
     ) -> None:
         super().__init__()

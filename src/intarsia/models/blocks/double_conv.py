@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from intarsia.models.blocks.scarce_norm import ScarceNorm
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -26,9 +28,9 @@ class DoubleConv(nn.Module):
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)  # the norm brings a bias
-        self.first_norm = nn.BatchNorm2d(channels)
+        self.first_norm = ScarceNorm(channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(channels)
+        self.second_norm = ScarceNorm(channels)
         self.act = nn.ReLU(inplace=True)
         for conv in (self.first, self.second):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,16 +29,16 @@ class GatherExpansion(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, *, stride: int = 1, expansion: int = 6) -> None:
         super().__init__()
-        conv, linear = partial(ConvNormAct, norm=ScarceNorm), partial(ConvNormAct, norm=ScarceNorm, act=None)
+        linear = partial(ConvNormAct, act=None)
         wide = expansion * in_channels
-        self.gather = conv(in_channels, in_channels)
+        self.gather = ConvNormAct(in_channels, in_channels)
         if stride == 1:
-            self.expand = nn.Sequential(conv(in_channels, wide, groups=in_channels))
+            self.expand = nn.Sequential(ConvNormAct(in_channels, wide, groups=in_channels))
             self.shortcut = nn.Sequential()
         else:
             self.expand = nn.Sequential(
                 linear(in_channels, wide, stride=stride, groups=in_channels),
-                conv(wide, wide, groups=wide),
+                ConvNormAct(wide, wide, groups=wide),
             )
             self.shortcut = nn.Sequential(
                 linear(in_channels, in_channels, stride=stride, groups=in_channels), linear(in_channels, channels, 1)

@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,13 +29,13 @@ class GuidedAggregation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        linear = partial(ConvNormAct, channels, channels, norm=ScarceNorm, act=None)
+        linear = partial(ConvNormAct, channels, channels, act=None)
         bare = partial(nn.Conv2d, channels, channels, 1, bias=False)
         self.detail = nn.Sequential(linear(groups=channels), bare())
         self.detail_coarse = nn.Sequential(linear(stride=2), nn.AvgPool2d(3, stride=2, padding=1))
         self.semantic_fine = linear()
         self.semantic = nn.Sequential(linear(groups=channels), bare())
-        self.last = ConvNormAct(channels, channels, norm=ScarceNorm)
+        self.last = ConvNormAct(channels, channels)
 
     def forward(self, detail: Tensor, semantic: Tensor) -> Tensor:
         """(B, channels, *s) and (B, channels, *s/4) -> (B, channels, *s)."""

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ class PyramidPooling(nn.Module):
         super().__init__()
         self.bins, self.align_corners = tuple(bins), align_corners
         self.out_channels = in_channels + len(self.bins) * channels
-        self.levels = nn.ModuleList(ConvNormAct(in_channels, channels, 1, norm=ScarceNorm) for _ in self.bins)
+        self.levels = nn.ModuleList(ConvNormAct(in_channels, channels, 1) for _ in self.bins)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, *s) -> (B, out_channels, *s), the map itself first."""

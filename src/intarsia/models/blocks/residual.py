@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,12 +27,12 @@ class Residual(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, *, stride: int = 1, hidden: int | None = None, act: bool = True) -> None:
         super().__init__()
-        conv, linear = partial(ConvNormAct, norm=ScarceNorm), partial(ConvNormAct, norm=ScarceNorm, act=None)
+        linear = partial(ConvNormAct, act=None)
         if hidden is None:
-            self.convs = nn.Sequential(conv(in_channels, channels, stride=stride), linear(channels, channels))
+            self.convs = nn.Sequential(ConvNormAct(in_channels, channels, stride=stride), linear(channels, channels))
         else:
             self.convs = nn.Sequential(
-                conv(in_channels, hidden, 1), conv(hidden, hidden, stride=stride), linear(hidden, channels, 1)
+                ConvNormAct(in_channels, hidden, 1), ConvNormAct(hidden, hidden, stride=stride), linear(hidden, channels, 1)
             )
         if stride == 1 and in_channels == channels:
             self.shortcut = nn.Sequential()

@@ -1,4 +1,5 @@
-"""Batch norm for maps of a few cells (arXiv 1502.03167): of two values it would make -1 and 1, whatever they are; of one, none."""
+"""Batch norm (arXiv 1502.03167) that bears maps of a few cells: of two values it would make -1 and 1, whatever they are; of one,
+none. Every norm of our own is this one; its tensors are those of any batch norm."""
 
 from __future__ import annotations
 

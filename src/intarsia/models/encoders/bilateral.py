@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,6 @@ from torch import nn
 from intarsia.models.blocks.context_embedding import ContextEmbedding
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
 from intarsia.models.blocks.gather_expansion import GatherExpansion
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Bilateral"]
 
-conv = partial(ConvNormAct, norm=ScarceNorm)
-
 
 class Stem(nn.Module):
     """A convolution, then another beside max pooling, both joined by a third: stride 4 (figure 4)."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.first = conv(in_channels, channels, stride=2)
-        self.beside = nn.Sequential(conv(channels, channels // 2, 1), conv(channels // 2, channels, stride=2))
+        self.first = ConvNormAct(in_channels, channels, stride=2)
+        self.beside = nn.Sequential(ConvNormAct(channels, channels // 2, 1), ConvNormAct(channels // 2, channels, stride=2))
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.join = conv(2 * channels, channels)
+        self.join = ConvNormAct(2 * channels, channels)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, in_channels, *S) -> (B, channels, *S / 4)."""
@@ -54,9 +50,9 @@ class Bilateral(nn.Module):
         super().__init__()
         first, second, third = detail
         self.detail = nn.Sequential(
-            *(conv(in_channels, first, stride=2), conv(first, first)),
-            *(conv(first, second, stride=2), conv(second, second), conv(second, second)),
-            *(conv(second, third, stride=2), conv(third, third), conv(third, third)),
+            *(ConvNormAct(in_channels, first, stride=2), ConvNormAct(first, first)),
+            *(ConvNormAct(first, second, stride=2), ConvNormAct(second, second), ConvNormAct(second, second)),
+            *(ConvNormAct(second, third, stride=2), ConvNormAct(third, third), ConvNormAct(third, third)),
         )
         stem, middle, late = semantic
         self.semantic = nn.ModuleList(

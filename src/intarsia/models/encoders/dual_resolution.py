@@ -11,7 +11,6 @@ from torch.nn.functional import relu
 from intarsia.models.blocks.bilateral_fusion import BilateralFusion
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
 from intarsia.models.blocks.residual import Residual
-from intarsia.models.blocks.scarce_norm import ScarceNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +29,7 @@ class DualResolution(nn.Module):
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
-        conv = partial(ConvNormAct, stride=2, norm=ScarceNorm)
+        conv = partial(ConvNormAct, stride=2)
         w = width
         self.stem = nn.Sequential(conv(in_channels, w), conv(w, w), _pair(w, w), nn.ReLU(), _pair(w, 2 * w, stride=2), nn.ReLU())
         self.low = nn.ModuleList([_pair(2 * w, 4 * w, stride=2), _pair(4 * w, 8 * w, stride=2)])

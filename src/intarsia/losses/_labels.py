@@ -39,7 +39,7 @@ def check_sizes(logits: Tensor, labels: Tensor) -> None:
 
 def known_labels(labels: Tensor, channels: int) -> Tensor:
     """-1, void, for any label below 0 and for one with no channel of its own: nothing, where the network has no channel for it."""
-    return labels.where(labels < channels, -1).clamp(min=-1)
+    return labels.where(labels < channels, -1).clamp_(min=-1)
 
 
 def known_only(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

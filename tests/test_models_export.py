@@ -84,13 +84,16 @@ RUNTIMES = {"onnx": onnx_runtime, "openvino": open_vino}
 
 
 def assert_same(predict: Predict, net: Logits, sizes: list[tuple[int, ...]]) -> None:
-    """To 1e-4 of the logits' deviation; so the arg-max differs only where two classes are within twice that."""
+    """To 1e-4 of the farthest that logits lie from their mean, so that the arg-max differs only where two classes are that close.
+
+    Of these random networks float32 itself, against float64, is off by up to 1e-5 of that.
+    """
     for size in sizes:
         raw = images(*size)
         with torch.no_grad():
             expected, received = net(raw), predict(raw)
         assert received.shape == expected.shape, size
-        error = float((received - expected).abs().max() / expected.std())
+        error = float((received - expected).abs().max() / (expected - expected.mean()).abs().max())
         assert error < 1e-4, (size, error)
 
 
@@ -113,7 +116,7 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     net, file = drawn(name), tmp_path / "net.onnx"
     axes = {"images": {0: "batch", 2: "height", 3: "width"}}
     torch.onnx.export(net, (images(*TRACED),), str(file), dynamo=False, opset_version=17, input_names=["images"], dynamic_axes=axes)
-    for route in RUNTIMES.keys() & net.net.exports:
+    for route in [route for route in RUNTIMES if route in net.net.exports]:
         assert_same(RUNTIMES[route](file), net, OTHERS + FREE)
 
 
@@ -122,5 +125,5 @@ def test_onnx(name: str, tmp_path: Path) -> None:
 def test_onnx_of_the_torch_export(name: str, tmp_path: Path) -> None:
     net, file = drawn(name), tmp_path / "net.onnx"
     torch.onnx.export(program(net), f=str(file), dynamo=True, verbose=False)
-    for route in RUNTIMES.keys() & net.net.exports:
+    for route in [route for route in RUNTIMES if route in net.net.exports]:
         assert_same(RUNTIMES[route](file), net, OTHERS)

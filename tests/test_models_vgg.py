@@ -80,7 +80,8 @@ def assert_is_the_classifier(net: FCN, reference: Any, tolerance: float) -> None
     assert scores.shape[1:] == (7, 7)
     torch.testing.assert_close(scores[:, 3, 3], expected, rtol=tolerance, atol=tolerance)
     net.encoder.fc6.padding = (0, 0)
-    logits = net(raw).logits[0]  # (C, 32, 32): the one cell, up-sampled and not yet cut
+    [deepest] = (net.encoder(net.normalise(raw))[level] for level in net.levels)
+    logits = net.classify([deepest], (32, 32))[0]  # (C, 32, 32): the one cell, up-sampled
     torch.testing.assert_close(logits, expected[:, None, None].expand_as(logits), rtol=tolerance, atol=tolerance)
 
 

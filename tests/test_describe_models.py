@@ -135,6 +135,7 @@ def test_encoders_of_our_own_have_no_weights_at_timm(encoder, monkeypatch):
     assert [row["name"] for row in rows if "refused" not in row] == ["segformer", "unet"]
     assert all(row["timm_weights"] is None for row in rows)
     assert named(rows, "unet")["parameters"] > 3e6
+    monkeypatch.setenv("COLUMNS", "160")
     header, first, *_ = models_table(rows).splitlines()
     assert first[header.index("timm weights") :].split()[0] == "none"
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import intarsia
-from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core import ClassSet, Dense, Sample, Segments, Targets
 from intarsia.core.errors import CheckpointError, DataError, IntarsiaError
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import read_labels, write_labels
@@ -25,6 +25,8 @@ from intarsia.engine.ingredients import Ingredients
 from intarsia.engine.optimisers import set_rate
 from intarsia.engine.options import TrainOptions
 from intarsia.engine.train import accumulated_step
+from intarsia.losses.dice import dice_loss
+from intarsia.losses.focal import focal_loss
 from two_processes import uneven_data
 
 TINY = {
@@ -289,7 +291,13 @@ def test_options_reach_the_losses(void_data):
     )
     loss = Ingredients(void_data, options, accelerator_for(options)).loss
     assert [type(one).__name__ for one in loss.losses] == ["Focal", "Dice"]
-    assert (loss.losses[0].gamma, loss.losses[1].smooth, loss.aux_weight) == (3.0, 0.25, 0.7)
+    assert loss.aux_weight == 0.7
+    torch.manual_seed(0)
+    output = Dense(torch.randn(1, void_data.classes.channels, 8, 8))
+    targets = Targets(torch.ones(1, 1, 8, 8, dtype=torch.int8), torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.bool), 2)
+    logits, labels = output.logits, targets.semantic()
+    assert float(loss(output, targets)["focal"]) == pytest.approx(float(focal_loss(logits, labels, gamma=3.0)))
+    assert float(loss(output, targets)["dice"]) == pytest.approx(0.5 * float(dice_loss(logits, labels, smooth=0.25)))
     wrong = TrainOptions(**TINY, loss={"focal": 1.0}, loss_args={"focal.gama": 3.0})
     with pytest.raises(IntarsiaError, match="loss 'focal': expected its own options, received 'gama'. Did you mean 'gamma'"):
         Ingredients(void_data, wrong, accelerator_for(wrong))

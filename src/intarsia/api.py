@@ -321,10 +321,11 @@ def demo(out: str | Path = "demo", *, epochs: int | None = None, quiet: bool = F
 def list_models(
     encoder: str | None = None, *, measure: bool = False, device: str = "auto", license: str | None = None
 ) -> list[dict[str, Any]]:
-    """The networks of the catalogue, on `encoder` where it is given and they take one, and the pretrained ones that `load` gets.
+    """The networks of the catalogue and the pretrained ones that `load` gets; with `encoder` those alone that can stand on it.
 
     A row tells parameters and multiply-adds (3 channels in, 11 classes out, 480x360), task, export routes, licences and origin;
-    `measure` adds the latency on `device`. `license="commercial"` keeps those whose code and weights are known to allow that use.
+    `measure` adds the latency on `device`. `license="commercial"` keeps those whose code is known to allow that use, and
+    the weights and data of the pretrained ones too.
     """
     from intarsia.engine.describe import describe_all
 

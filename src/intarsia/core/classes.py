@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ class ClassSet:
             set_(self, name, tuple(getattr(self, name)))
         if not self.names or any(not isinstance(name, str) or not name for name in self.names):
             raise InvalidNoun("ClassSet names", expected="at least one non-empty name", received=list(self.names))
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if twice:
             raise InvalidNoun("ClassSet names", expected="each name once", received=f"{twice} more than once")
         set_(self, "index_of", {name: index for index, name in enumerate(self.names)})

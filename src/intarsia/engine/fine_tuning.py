@@ -11,6 +11,7 @@ import torch
 from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.errors import CheckpointError, OptionError
+from intarsia.core.licences import joined
 from intarsia.engine.sources import network_from
 from intarsia.models.encoders.weights import adapted
 
@@ -55,7 +56,6 @@ class Source:
         if first.image.dtype != np.uint8:
             pixels = replace(pixels, kind="per_image")
         origin = {"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__}
-        learnt_from = dict.fromkeys(terms for terms in (old.licences.data, data.licence) if terms != "none")
         return replace(
             old,
             classes=data.classes,
@@ -63,7 +63,7 @@ class Source:
             in_channels=channels,
             size=options.size or first.image.shape[:-1],
             origin={**origin, "start_from": self.name, "start_origin": old.origin},
-            licences=replace(old.licences, data="; ".join(learnt_from) or "none"),
+            licences=replace(old.licences, data=joined(old.licences.data, data.licence)),
         )
 
     def told(self, classes: ClassSet) -> str:

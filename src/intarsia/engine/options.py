@@ -36,7 +36,7 @@ class TrainOptions:
     encoder: str | None = None
     """A timm encoder such as mobilenetv2_100; left out, the model's own."""
     weights: str = "none"
-    """Encoder weights: none, timm (downloaded), or the path of a .safetensors file."""
+    """Encoder weights: none, timm (downloaded), or the path of a file, .safetensors or .pth."""
     start_from: str | None = None
     """Go on from a trained network: a run folder, a checkpoint, torchvision:NAME or hf:org/name; it brings model and encoder."""
     mean: tuple[float, ...] | None = None

@@ -146,7 +146,7 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
     4352
     """
     device = next(network.parameters()).device
-    images = torch.zeros(1, CHANNELS, *size, device=device)
+    images = torch.zeros(1, network.get_buffer("normalise.mean").numel(), *size, device=device)
     counter = FlopCounterMode(display=False)
     training = network.training
     with counter, torch.inference_mode():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
+from intarsia.models.blocks.dilated_depthwise import DilatedDepthwise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +29,8 @@ class SeparableConv(nn.Module):
     def __init__(self, in_channels: int, channels: int, kernel: int = 3, *, dilation: int = 1) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2
-        self.depthwise = nn.Conv2d(
-            in_channels, in_channels, kernel, padding=padding, dilation=dilation, groups=in_channels, bias=False
-        )
+        conv = nn.Conv2d if dilation == 1 else DilatedDepthwise
+        self.depthwise = conv(in_channels, in_channels, kernel, padding=padding, dilation=dilation, groups=in_channels, bias=False)
         self.pointwise = ConvNormAct(in_channels, channels, 1)
         nn.init.kaiming_normal_(self.depthwise.weight, nonlinearity="linear")
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
+from intarsia.models.blocks.dilated_depthwise import mend_dilated
 from intarsia.models.encoders.swin_windows import fill_before_shift
 from intarsia.models.encoders.weights import Loaded, load_weights
 
@@ -52,6 +53,7 @@ class TimmEncoder(nn.Module):
         make = _created if output_stride is None else partial(_dilated, output_stride)
         self.network = make(name, in_channels, pretrained=weights == "timm")
         fill_before_shift(self.network)
+        mend_dilated(self.network)
         self.channels = tuple(self.network.feature_info.channels())
         self.channels_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
         self.strides = tuple(self.network.feature_info.reduction())

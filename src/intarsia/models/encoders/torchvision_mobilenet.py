@@ -11,6 +11,7 @@ from torchvision.models import mobilenet_v3_large, mobilenet_v3_small
 
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.pixels import Pixels
+from intarsia.models.blocks.dilated_depthwise import mend_dilated
 from intarsia.models.blocks.scarce_norm import ScarceNorm
 from intarsia.models.encoders.weights import Loaded, load_weights
 
@@ -56,6 +57,7 @@ class TorchvisionMobileNet(nn.Module):
         build, self.levels = NETWORKS[name]
         deepest = output_stride or 32
         self.features = build(weights=None, dilated=deepest == 16, norm_layer=NORM).features  # named as torchvision's
+        mend_dilated(self.features)
         self.strides = (2, 4, 8, 16, deepest)
         if in_channels != 3:
             first = self.features[0][0]

@@ -85,6 +85,11 @@ class Ingredients:
         """(C,) the pixels of each channel in the training images, and (C,) those of the images it occurs in."""
         return pixel_counts(self.train_data, self.recipe.classes.channels, which=self.options.trained)
 
+    @property
+    def chances(self) -> tuple[float, ...] | None:
+        """Those of each class to have a crop laid around it, where rare crops are asked for."""
+        return rare_chances(self.pixel_counts[0], len(self.recipe.classes)) if self.options.rare_crops else None
+
     def class_shares(self) -> dict[str, float]:
         """The share of each class in the labelled pixels of the training images."""
         counts = self.pixel_counts[0]
@@ -117,8 +122,7 @@ class Ingredients:
     def batches(self, order: TrainingOrder, *, half: bool = False) -> Iterator[Batch]:
         """Batches on the device, augmented as the options say, at full or half size."""
         classes, options = self.recipe.classes, self.options
-        chances = rare_chances(self.pixel_counts[0], len(classes)) if options.rare_crops else None
-        transform = pipeline(self.recipe.size, options, shrink=2 if half else 1, chances=chances)
+        transform = pipeline(self.recipe.size, options, shrink=2 if half else 1, chances=self.chances)
         examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.trained, options.seed)
         cuda = self.accelerator.device.type == "cuda"
         for batch in batches(examples, order, workers=self.workers, pin_memory=cuda):

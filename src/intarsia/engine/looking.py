@@ -31,9 +31,11 @@ def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) ->
     return written
 
 
-def draw_batch(data: Dataset, options: TrainOptions, path: Path, count: int = 8) -> Path:
+def draw_batch(
+    data: Dataset, options: TrainOptions, path: Path, count: int = 8, *, chances: tuple[float, ...] | None = None
+) -> Path:
     """The first pictures of the first epoch, augmented as the options say, with their labels laid over."""
-    return save(batch_sheet(augmented(data, options, count), data.classes), path)
+    return save(batch_sheet(augmented(data, options, count, chances), data.classes), path)
 
 
 def sample_of_ids(path: Path, classes: ClassSet | None, image: Path | None) -> Sample:

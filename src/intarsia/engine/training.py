@@ -56,7 +56,7 @@ def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, 
     options, main = parts.options, parts.accelerator.is_main_process
     rows: list[Mapping[str, float]] = []
     if main:
-        draw_batch(parts.train_data, options, run.folder / "train_batch.png")
+        draw_batch(parts.train_data, options, run.folder / "train_batch.png", chances=parts.chances)
         callbacks = [*trackers(run.folder, options), rows.append, *callbacks]
     train(data, parts, run, callbacks=callbacks, warn=warn, quiet=quiet)
     if main:

@@ -35,6 +35,7 @@ __all__ = [
     "PairingError",
     "TrainingDiverged",
     "UnreadableFile",
+    "check_names",
     "nearest",
 ]
 
@@ -123,3 +124,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     close = get_close_matches(name, known, n=1)
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+
+
+def check_names(what: str, given: Iterable[str], known: Iterable[str], expected: str) -> None:
+    """Raises OptionError, with the nearest, for the first name that is not among those known.
+
+    >>> check_names("loss 'focal'", ["gama"], ["gamma"], "its own options")
+    Traceback (most recent call last):
+    ...
+    intarsia.core.errors.OptionError: loss 'focal': expected its own options, received 'gama'. Did you mean 'gamma'?
+    """
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise OptionError(what, expected=expected, received=repr(name), hint=nearest(name, known))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import IntarsiaError, OptionError, nearest
+from intarsia.core.errors import IntarsiaError, OptionError, check_names, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,11 +104,7 @@ def _made(name: str, classes: ClassSet, options: Mapping[str, Any]) -> Any:
     """The metric of that name. Raises OptionError for an option that it does not take, or a value that it cannot be made with."""
     make = find("metrics", name)
     known = [option for option in signature(make).parameters if option not in STATE]
-    for option in options:
-        if option not in known:
-            raise OptionError(
-                f"measure {name!r}", expected=f"one of its options {known}", received=repr(option), hint=nearest(option, known)
-            )
+    check_names(f"measure {name!r}", options, known, f"one of its options {known}")
     try:
         return make(classes, **options)
     except IntarsiaError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core import ClassSet, Pixels
 from intarsia.core.catalogue import find
-from intarsia.core.errors import OptionError, nearest
+from intarsia.core.errors import OptionError, check_names
 from intarsia.core.licences import UNKNOWN, Licences
 
 if TYPE_CHECKING:
@@ -79,12 +79,6 @@ def build_network(recipe: Recipe, **more: Any) -> nn.Module:
     for name in arguments:
         if name in GIVEN:
             raise OptionError(f"model {recipe.model!r}", expected="arguments to choose", received=repr(name), hint=GIVEN[name])
-        if name not in known:
-            raise OptionError(
-                f"model {recipe.model!r}",
-                expected="its own arguments",
-                received=repr(name),
-                hint=nearest(name, known.keys() - GIVEN),
-            )
+    check_names(f"model {recipe.model!r}", arguments, [name for name in known if name not in GIVEN], "its own arguments")
     network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
     return network

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import OptionError, nearest
+from intarsia.core.errors import OptionError, check_names, nearest
 from intarsia.core.output import Dense
 from intarsia.losses._dense import AUX_WEIGHT, prepared
 from intarsia.losses._options import AMOUNT, WEIGHTS
@@ -76,9 +76,7 @@ def _made(name: str, weight: float, options: Mapping[str, Any], class_weights: S
     known = _options_of(name)
     if not isinstance(options, Mapping):
         raise OptionError(f"options of loss {name!r}", expected="values by name", received=repr(options))
-    for option in options:
-        if option not in known:
-            raise OptionError(f"loss {name!r}", expected="its own options", received=repr(option), hint=nearest(option, known))
+    check_names(f"loss {name!r}", options, known, "its own options")
     general = {"class_weights": class_weights} if "class_weights" in known else {}
     return find("losses", name)(weight=weight, **general | dict(options))
 

@@ -63,6 +63,7 @@ EXPERIMENTS = {
             "fcn8s": {"model": "fcn", "model_args": {"stride": 8}, **ENCODER},
             "segnet": {"model": "segnet", "model_args": {"widths": [16, 32, 64, 128, 128]}, "mean": (0.5,) * 3, "std": (0.5,) * 3},
             "segformer": {"model": "segformer", **ENCODER},
+            "unet_plus_plus": {"model": "unet_plus_plus", "model_args": {"widths": [32, 24, 32, 64]}, **ENCODER},
         },
     ),
     "tile_defects": Experiment(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,61 +14,188 @@ from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.dataset import Dataset
+from intarsia.data.formats.cityscapes import CODINGS
 from intarsia.data.open import open_dataset
 
 FORMATS = members("data.formats")
+SIZE = (12, 16)
+CLASSES = [
+    ClassSet(("sky", "road", "Car"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)), things=("Car",), void=("Void",)),
+    ClassSet(("cell",), things=("cell",), nothing=True),
+    ClassSet(("object",), things=("object",), nothing=True),
+    ClassSet(("cat", "dog"), things=("cat", "dog"), nothing=True),
+    ClassSet(("cat", "dog"), things=("cat", "dog"), void=("__ignore__",), nothing=True),
+    ClassSet(("background", "pet"), things=("pet",), void=("border",)),
+    ClassSet(("wall", "sky", "car"), things=("car",), void=("other",)),
+    CODINGS["train"].classes,
+]
+"""Between them, some that each format can hold."""
+PLACE = {"transform": (0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0), "crs": "EPSG:32616", "nodata": None}
+"""On Earth, for the formats that need one."""
 
 
-def dataset(samples: list[Sample], classes: ClassSet) -> Dataset:
-    splits = ("train", "val", "test")
-    return Dataset.from_samples(samples, classes, splits={s.key: splits[i % 3] for i, s in enumerate(samples)})
+def dataset(samples: list[Sample], classes: ClassSet, splits: tuple[str, ...] | None = None) -> Dataset:
+    named = [split for split in splits or ("train", "val", "test") if split] or [""]
+    return Dataset.from_samples(samples, classes, splits={s.key: named[i % len(named)] for i, s in enumerate(samples)})
 
 
-def disc(key: str, *, overlap: bool = False, void: bool = False) -> Sample:
-    ids = np.zeros((2 if overlap else 1, 12, 16), np.int8)
-    ids[0, 1:4, 1:4], ids[0, 6:9, 8:12] = 2, 1
+def blocks(count: int, *, void: bool = False, nothing: bool = False, volume: bool = False, **image: Any) -> list[Sample]:
+    """Random classes, pixel by pixel, all of them there."""
+    samples = []
+    for seed in range(4):
+        size = (3, *SIZE) if volume else SIZE
+        labels = np.random.default_rng(seed).integers(0, count + nothing, size).astype(np.int16)
+        labels.reshape(-1)[: count + nothing] = np.arange(count + nothing)
+        if void and seed != 1:
+            labels[..., :2, 5:9] = -1
+        one = picture(seed, **image)
+        pixels = np.stack([one, one + 1, one + 2]) if volume else one
+        samples.append(Sample(pixels, Segments.from_semantic(labels, count), key=f"s{seed}", geo=PLACE))
+    if void:
+        only = replace(samples[0], segments=Segments(np.full((1, *samples[0].size), -1), []), key="all_void")
+        samples.append(only)
+    if nothing:
+        samples.append(replace(samples[0], segments=Segments.empty(samples[0].size), key="empty"))
+    return samples
+
+
+def objects(
+    count: int, *, stuff: bool = False, void: bool = False, overlap: bool = False, crowd: bool = False, scores: bool = False
+) -> list[Sample]:
+    """Two objects of the last class, one with a hole and in two parts, over nothing or over the first class."""
+    ids = np.zeros((2 if overlap else 1, *SIZE), np.int8)
+    ids[0] = 1 if stuff else 0
+    first = 2 if stuff else 1
+    ids[0, 1:6, 1:6] = first
+    ids[0, 3, 3] = 1 if stuff else 0  # a hole
+    ids[0, 8, 2] = first  # another part
+    ids[0, 6:10, 8:14] = first + 1
     if overlap:
-        ids[1, 2:6, 2:6] = 3
+        ids[1, 3:8, 4:10] = first + 2
     if void:
         ids[0, 10:] = -1
-    return Sample(picture(1), Segments(ids, [0] * (3 if overlap else 2)), key=key)
+    classes = [*([0] if stuff else []), *[count - 1] * (3 if overlap else 2)]
+    segments = Segments(
+        ids,
+        classes,
+        crowd=[crowd and row == len(classes) - 1 for row in range(len(classes))],
+        scores=[0.5 if scores and row == 0 else 1 for row in range(len(classes))],
+    )
+    samples = [Sample(picture(seed, channels=1), segments, key=f"o{seed}", geo=PLACE) for seed in range(2)]
+    return samples if stuff else [*samples, Sample(picture(7), Segments.empty(SIZE), key="none", geo=PLACE)]
 
 
-def holds_images(name: str, *, dtype: str, channels: int) -> bool:
-    """Whether the format says that it holds images like this."""
-    says = find("data.formats", name).holds
-    return dtype in says.dtypes and (says.channels is None or channels in says.channels)
+KINDS = {
+    "a class for each pixel": lambda count: blocks(count),
+    "void": lambda count: blocks(count, void=True),
+    "nothing": lambda count: blocks(count, nothing=True),
+    "volumes": lambda count: blocks(count, volume=True, channels=1),
+    "volumes with void": lambda count: blocks(count, void=True, volume=True, channels=1),
+    "volumes with nothing": lambda count: blocks(count, nothing=True, volume=True, channels=1),
+    "volumes without truth": lambda count: [
+        *blocks(count, volume=True, channels=1),
+        replace(blocks(count, volume=True, channels=1)[0], segments=None, key="u"),
+    ],
+    "no truth": lambda count: [*blocks(count), Sample(picture(5), None, key="u", geo=PLACE)],
+    "objects": lambda count: objects(count),
+    "objects with void": lambda count: objects(count, void=True),
+    "objects that overlap": lambda count: objects(count, overlap=True),
+    "objects with scores": lambda count: objects(count, scores=True),
+    "a crowd": lambda count: objects(count, crowd=True),
+    "objects and stuff": lambda count: objects(count, stuff=True, void=True),
+    "a crowd and stuff": lambda count: objects(count, stuff=True, crowd=True),
+}
+PROOF = {
+    "instances": ("objects", "objects and stuff"),
+    "overlap": ("objects that overlap",),
+    "crowd": ("a crowd", "a crowd and stuff"),
+    "scores": ("objects with scores",),
+    "void": ("void", "objects with void", "volumes with void"),
+    "nothing": ("nothing", "objects", "volumes with nothing"),
+    "volumes": ("volumes",),
+    "images": ("a class for each pixel", "objects"),
+    "unlabelled": ("no truth", "volumes without truth"),
+}
+"""Of each thing that a format may say it holds, the kinds of data of which it must then hold one."""
+
+
+def rows(segments: Segments) -> list[Any]:
+    """The segments without their order."""
+    each = zip(segments.classes.tolist(), segments.crowd.tolist(), segments.scores.tolist(), range(len(segments)), strict=True)
+    return sorted((index, crowd, score, segments.mask(row).tobytes()) for index, crowd, score, row in each)
+
+
+def check_same(back: Dataset, data: Dataset, *, ordered: bool) -> None:
+    assert back.classes == data.classes
+    assert sorted(back.keys) == sorted(data.keys)
+    for record in back.records:
+        place = data.keys.index(record.key)
+        want, got = data[place], back[back.keys.index(record.key)]
+        assert record.split == data.records[place].split
+        assert got.image.dtype == want.image.dtype
+        np.testing.assert_array_equal(got.image, want.image)
+        if want.segments is None or got.segments is None or ordered:
+            assert got.segments == want.segments
+        else:
+            assert rows(got.segments) == rows(want.segments)
+            np.testing.assert_array_equal(got.segments.void, want.segments.void)
+
+
+def held(name: str, kind: str, classes: ClassSet, folder: Any) -> bool:
+    """Whether the format took the data, and gave it back the same; what it refuses leaves no trace."""
+    format = find("data.formats", name)
+    data = dataset(KINDS[kind](len(classes)), classes, format.holds.splits)
+    try:
+        format.write(data, folder / "out")
+    except CannotHold:
+        assert list(folder.iterdir()) == []
+        return False
+    back = open_dataset(folder / "out")
+    assert back.format == name
+    check_same(back, data, ordered=format.holds.ordered)
+    assert open_dataset(folder / "out").fingerprint() == back.fingerprint()
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_written_is_read_again_or_refused(name, kind, tmp_path):
+    for number, classes in enumerate(CLASSES):
+        (tmp_path / str(number)).mkdir()
+        held(name, kind, classes, tmp_path / str(number))
+
+
+@pytest.mark.parametrize("thing", PROOF)
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_it_says_that_it_holds_it_holds(name, thing, tmp_path):
+    took = []
+    for number, (kind, classes) in enumerate((kind, classes) for kind in PROOF[thing] for classes in CLASSES):
+        (tmp_path / str(number)).mkdir()
+        took.append(held(name, kind, classes, tmp_path / str(number)))
+    assert any(took) == getattr(find("data.formats", name).holds, thing)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
-def test_read_of_write_is_the_same(name, dtype, channels, tmp_path):
+def test_images_come_back_the_same(name, dtype, channels, tmp_path):
     format = find("data.formats", name)
-    classes = ClassSet(("sky", "road", "Car"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)), things=("Car",), void=("Void",))
-    nothing = format.holds.nothing
-    samples = [sample(seed, void=seed != 1, nothing=nothing, dtype=dtype, channels=channels) for seed in range(4)]
-    samples.append(Sample(picture(9, channels=channels, dtype=dtype), Segments(np.full((1, 12, 16), -1), []), key="all_void"))
-    if nothing:
-        samples.append(Sample(picture(8, channels=channels, dtype=dtype), Segments.empty((12, 16)), key="empty"))
-    data = dataset(samples, classes)
-    if not holds_images(name, dtype=dtype, channels=channels):
-        with pytest.raises(CannotHold, match=f"{name} cannot hold 's0': expected images of"):
-            format.write(data, tmp_path / "out")
-        assert list(tmp_path.iterdir()) == []
-        return
-    format.write(data, tmp_path / "out")
-    back = open_dataset(tmp_path / "out")
-    assert back.format == name
-    assert back.classes == classes
-    assert sorted(back.keys) == sorted(data.keys)
-    for record in back.records:
-        want, got = data[data.keys.index(record.key)], back[back.keys.index(record.key)]
-        assert record.split == data.records[data.keys.index(record.key)].split
-        assert got.image.dtype == want.image.dtype
-        np.testing.assert_array_equal(got.image, want.image)
-        assert got.segments == want.segments
-    back.check()
+    fits = dtype in format.holds.dtypes and (format.holds.channels is None or channels in format.holds.channels)
+    took = False
+    for number, classes in enumerate(CLASSES):
+        samples = blocks(len(classes), volume=not format.holds.images, channels=channels, dtype=dtype)
+        if classes.nothing and format.holds.images:
+            samples = [replace(each, segments=objects(len(classes))[0].segments) for each in samples]
+        data = dataset(samples, classes, format.holds.splits)
+        try:
+            format.write(data, tmp_path / f"{number}")
+        except CannotHold:
+            continue
+        took = True
+        back = open_dataset(tmp_path / f"{number}")
+        check_same(back, data, ordered=format.holds.ordered)
+        back.check()
+    assert took == fits
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -99,49 +230,60 @@ def test_classes_come_back_the_same_or_are_refused(name, classes, tmp_path):
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("classes", [254, 255, 300])
-def test_many_classes_take_wider_ids(name, classes, tmp_path):
+def test_many_classes_come_back_or_are_refused(name, classes, tmp_path):
     labels = np.arange(12 * 16).reshape(12, 16) * classes // 192
     labels[0, 1] = -1
     only = Sample(picture(0), Segments.from_semantic(labels.astype(np.int16), classes), key="wide")
     data = dataset([only], ClassSet(tuple(f"class{n}" for n in range(classes))))
-    find("data.formats", name).write(data, tmp_path / "out")
+    try:
+        find("data.formats", name).write(data, tmp_path / "out")
+    except CannotHold:
+        assert list(tmp_path.iterdir()) == []
+        return
     assert open_dataset(tmp_path / "out")[0].segments == only.segments
+
+
+def one(**changes: Any) -> Sample:
+    """A sample of one segment, the class 1, everywhere."""
+    return Sample(picture(1, channels=1), Segments(np.ones((1, 12, 16), np.int8), [1], **changes), key="x", geo=PLACE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     ("fault", "given", "expected"),
     [
-        ("instances", disc("two"), "one segment per class|one class"),
-        ("overlap", disc("over", overlap=True), "segments that do not overlap"),
-        ("crowd", Sample(picture(1), Segments(np.ones((1, 12, 16), np.int8), [1], crowd=[True]), key="c"), "no crowd"),
-        ("scores", Sample(picture(1), Segments(np.ones((1, 12, 16), np.int8), [1], scores=[0.5]), key="p"), "no scores"),
+        ("instances", objects(3)[0], "one segment per class"),
+        ("overlap", objects(3, overlap=True)[0], "segments that do not overlap"),
+        ("crowd", one(crowd=[True]), "no crowd"),
+        ("scores", one(scores=[0.5]), "no scores"),
         ("nothing", Sample(picture(1), Segments.empty((12, 16)), key="n"), "each pixel labelled or void"),
+        ("void", replace(blocks(3, void=True)[0], key="x"), "no void pixels"),
         ("unlabelled", Sample(picture(1), None, key="u"), "a truth for each image"),
-        ("", Sample(picture(1), Segments(np.ones((1, 12, 16), np.int8), [0, 1]), key="row"), "segments with pixels"),
-        ("", Sample(picture(1), Segments(np.ones((1, 12, 16), np.int8), [0]), key="../up"), "a key that stays within"),
+        ("volumes", replace(blocks(3, volume=True, channels=1)[0], key="x"), "images (H, W, C)"),
+        ("images", one(), "volumes (D, H, W, C)"),
+        ("", replace(one(), segments=Segments(np.ones((1, 12, 16), np.int8), [1, 2])), "segments with pixels"),
+        ("", replace(one(), key="../up"), "a key that stays within"),
     ],
 )
 def test_what_it_cannot_hold_is_refused_before_a_byte_is_written(name, fault, given, expected, tmp_path):
     format = find("data.formats", name)
-    many = fault == "instances"  # two objects of one of several classes are more than numbered objects of the only class
-    if fault and not many and getattr(format.holds, fault):
+    if fault and getattr(format.holds, fault):
         return
-    data = dataset([sample(0), given], ClassSet(("sky", "road", "Car"), things=("Car",)))
-    with pytest.raises(CannotHold, match=expected):
+    first = blocks(3, volume=not format.holds.images, channels=1)[0]
+    data = dataset([first, given], ClassSet(("sky", "road", "Car"), things=("Car",)), format.holds.splits)
+    with pytest.raises(CannotHold) as caught:
         format.write(data, tmp_path / "out")
+    assert expected in str(caught.value) or (not format.holds.images and "volumes (D, H, W, C)" in str(caught.value))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if find("data.formats", name).holds.instances])
-def test_objects_come_back_one_by_one(name, tmp_path):
-    samples = [disc("two"), disc("void", void=True), Sample(picture(3), Segments.empty((12, 16)), key="none")]
-    data = dataset(samples, ClassSet(("cell",), things=("cell",), nothing=True))
-    find("data.formats", name).write(data, tmp_path / "out")
-    back = open_dataset(tmp_path / "out")
-    assert back.classes == data.classes
-    for key, want in zip(data.keys, samples, strict=True):
-        assert back[back.keys.index(key)].segments == want.segments
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_split_without_a_place_is_refused(name, tmp_path):
+    format = find("data.formats", name)
+    if format.holds.splits is not None:
+        data = dataset(blocks(3, volume=not format.holds.images, channels=1), CLASSES[0], ("elsewhere",))
+        with pytest.raises(CannotHold, match="a split among"):
+            format.write(data, tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -149,19 +291,31 @@ def test_an_interrupted_write_leaves_nothing(name, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    data = dataset([sample(0, channels=3)], ClassSet(("a", "b", "c")))
-    module = __import__(f"intarsia.data.formats.{name}", fromlist=["write_labels"])
-    monkeypatch.setattr(module, "write_labels", full)
-    with pytest.raises(OSError, match="No space"):
-        find("data.formats", name).write(data, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    format = find("data.formats", name)
+    monkeypatch.setattr(Path, "replace", full)
+    tried = 0
+    for classes in CLASSES:
+        for kind in ("a class for each pixel", "objects", "volumes"):
+            try:
+                format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path / "out")
+            except CannotHold:
+                continue
+            except OSError:
+                tried += 1
+            assert list(tmp_path.iterdir()) == []
+    assert tried
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_folder_with_files_is_not_written_over(name, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(CannotHold, match="expected a new or an empty folder"):
-        find("data.formats", name).write(dataset([sample(0)], ClassSet(("a", "b", "c"))), tmp_path)
+    format, refusals = find("data.formats", name), []
+    for classes in CLASSES:
+        for kind in ("a class for each pixel", "objects", "volumes"):
+            with pytest.raises(CannotHold) as caught:
+                format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path)
+            refusals.append(str(caught.value))
+    assert any("expected a new or an empty folder" in text for text in refusals)
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
 
 

@@ -100,7 +100,7 @@ class Dataset(Sequence[Sample]):
         image, segments = self.reader.image(record), self.segments(index)
         if segments is not None and segments.size != image.shape[:-1]:
             raise sizes_differ(record, image.shape[:-1], segments.size)
-        return Sample(image, segments, key=record.key, classes=self.classes)
+        return Sample(image, segments, key=record.key, classes=self.classes, **self.reader.grid(record))
 
     def segments(self, index: int) -> Segments | None:
         """The truth of one image alone, from the cache where it is there."""

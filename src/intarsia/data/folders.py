@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "IMAGE_FOLDERS", "MASK_FOLDERS", "files_under", "found_images", "inner_key", "listed", "pair", "places", "split_by_lists",
-    "split_by_share", "unique_keys", "whole_folder",
+    "IMAGE_FOLDERS", "MASK_FOLDERS", "Listing", "files_under", "found_images", "holds_pictures", "inner_key", "listed", "listing",
+    "pair", "places", "split_by_lists", "split_by_share", "split_folders", "unique_keys", "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
@@ -39,6 +40,13 @@ def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[
             raise PairingError(str(path), expected=f"one file named {key}.*", received=f"{found[key].name} too", hint="Remove one.")
         found[key] = path
     return found
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether a picture lies in a folder or below, or nothing at all: told at the first, for there may be many."""
+    files = (path.suffix.lower() for path in folder.rglob("*") if path.is_file())
+    first = next(files, None)
+    return first is None or any(suffix in IMAGE_SUFFIXES for suffix in (first, *files))
 
 
 def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = "") -> list[Record]:
@@ -69,6 +77,34 @@ def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = ""
         if alone:
             raise PairingError(str(labels[alone[0]]), expected=f"an image {images}/{alone[0]}.*", received="none")
     return [Record(key, pictures[key], label, split) for key, label in found.items()]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, listed once."""
+
+    folder: Path
+    files: frozenset[str]
+
+    def named(self, name: str) -> Path:
+        """The path within the folder of a file that is named by its path, whole or in part. Raises PairingError for none."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        for start in range(len(path.parts)):
+            inner = PurePosixPath(*path.parts[start:])
+            if str(inner) in self.files:
+                return Path(inner)
+        raise PairingError(
+            f"{self.folder}",
+            expected=f"an image {name}",
+            received=f"{len(self.files)} other files" if self.files else "no files",
+            hint=nearest(path.name, sorted(self.files)[:1000]) if self.files else "Name the folder of the images: images='...'.",
+        )
+
+
+def listing(folder: Path) -> Listing:
+    """The files of a folder and below."""
+    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return Listing(folder, frozenset(file.relative_to(folder).as_posix() for file in files))
 
 
 def listed(file: Path, known: Iterable[str]) -> list[str]:
@@ -129,7 +165,7 @@ def split_by_lists(root: Path, records: list[Record]) -> list[Record]:
     return [record for record in assigned if record.split]
 
 
-def split_by_share(records: list[Record], val: float, test: float, seed: int) -> list[Record]:
+def split_by_share(records: Sequence[Record], val: float, test: float, seed: int) -> Sequence[Record]:
     """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`."""
     if not val and not test:
         return records
@@ -189,6 +225,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         rmtree(temporary, ignore_errors=True)
         raise
+
+
+def split_folders(folder: Path) -> list[tuple[Path, str]]:
+    """The sub-folders that are named like splits, with their splits, else the folder itself, which is in none."""
+    return [(folder / name, split) for name, split in _splits(folder)] or [(folder, "")]
 
 
 def _splits(folder: Path) -> list[tuple[str, str]]:

@@ -28,12 +28,16 @@ class Holds:
 
     instances: bool = False
     """Several segments of one class."""
+    ordered: bool = True
+    """The order of the segments; without, only which there are."""
     overlap: bool = False
     crowd: bool = False
     scores: bool = False
     void: bool = True
     nothing: bool = True
     volumes: bool = False
+    images: bool = True
+    """Plain ones (H, W, C)."""
     unlabelled: bool = False
     """Images without truth beside images with it."""
     dtypes: tuple[str, ...] = ("uint8", "uint16")
@@ -45,6 +49,9 @@ class Holds:
 
     def check(self, dataset: Dataset, format: str) -> None:
         """Raise CannotHold for the first thing in `dataset` that the format has no room for."""
+        unsplit = [record.key for record in dataset.records if not record.split]
+        if unsplit and dataset.splits:
+            _refuse(format, unsplit[0], "a split for each image, or for none", "none for this one")
         for record, sample in zip(dataset.records, dataset, strict=True):
             if self.splits is not None and record.split not in self.splits:
                 _refuse(format, record.key, f"a split among {', '.join(self.splits)}", repr(record.split))
@@ -63,6 +70,7 @@ class Holds:
                 str(image.shape[-1]),
             ),
             (image.ndim == 4 and not self.volumes, "images (H, W, C)", f"a volume {image.shape}"),
+            (image.ndim == 3 and not self.images, "volumes (D, H, W, C)", f"an image {image.shape}"),
         ]
         if segments is None:
             found.append((not self.unlabelled, "a truth for each image", "none"))
@@ -86,6 +94,8 @@ class Format(Protocol):
     holds: Holds
     looks: str
     """What such a folder looks like, in a few words."""
+    general: bool
+    """Whether a folder that looks like another format too is left to that."""
 
     @staticmethod
     def detect(path: Path, **options: Any) -> str:

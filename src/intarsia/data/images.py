@@ -15,6 +15,7 @@ from intarsia.core.files import whole_file
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -113,10 +114,11 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
     write_bytes(path, data.tobytes())
 
 
-def write_labels(path: str | os.PathLike[str], labels: NDArray[Any]) -> None:
+def write_labels(path: str | os.PathLike[str], labels: NDArray[Any], palette: Sequence[tuple[int, int, int]] | None = None) -> None:
     """Write ids (H, W), or (D, H, W) as `.npy`, whole or not at all: 8 bit where they fit, else 16 (32 in `.npy`).
 
-    Raises CannotHold for ids that the file has no room for and for lossy kinds.
+    With a `palette`, the colour of each id, any viewer shows a PNG of 8 bit in colours; it holds the same ids. Raises CannotHold
+    for ids that the file has no room for and for lossy kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -132,6 +134,13 @@ def write_labels(path: str | os.PathLike[str], labels: NDArray[Any]) -> None:
         raise CannotHold(
             str(path), expected=f"ids 0..{room} of shape (H, W) in .png, .tif or .npy", received=f"{low}..{high} {labels.shape}"
         )
+    if palette is not None and suffix == ".png" and high < 256:
+        picture = Image.fromarray(labels.astype(np.uint8), mode="P")
+        picture.putpalette([value for colour in palette for value in colour])
+        buffer = BytesIO()
+        picture.save(buffer, format="PNG")
+        write_bytes(path, buffer.getvalue())
+        return
     write_image(path, labels.astype(np.uint8 if high < 256 else np.uint16 if high < 65536 else np.int32, copy=False))
 
 

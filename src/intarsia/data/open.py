@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import DatasetNotFound, OptionError, nearest
+from intarsia.data.folders import split_by_share
+from intarsia.data.label_cache import LabelCache
 
 if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
@@ -19,8 +21,20 @@ __all__ = ["detect", "open_dataset"]
 FAMILY = "data.formats"
 
 
-def open_dataset(path: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> Dataset:
+def open_dataset(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    val: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    cache_bytes: int = 256 << 20,
+    **options: Any,
+) -> Dataset:
     """The data set in a folder, its format found by asking each file of `data/formats`, or named; `options` are the format's own.
+
+    `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`. The label cache takes
+    up to `cache_bytes` (see `LabelCache`).
 
     A bare name such as "camvid" that is no folder here is looked for in the folder that INTARSIA_DATA names. Raises DatasetNotFound
     for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
@@ -32,8 +46,11 @@ def open_dataset(path: str | os.PathLike[str], *, format: str | None = None, **o
     for option in options:
         if option not in known:
             raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
-    dataset = member.open(folder, **options)
-    dataset.options = options
+    opened = member.open(folder, **options)
+    dataset = opened.subset(split_by_share(opened.records, val, test, seed))
+    dataset.cache = LabelCache(cache_bytes)
+    general = {"val": (val, 0.0), "test": (test, 0.0), "seed": (seed, 0)}
+    dataset.options = options | {name: value for name, (value, default) in general.items() if value != default}
     return dataset
 
 
@@ -43,6 +60,8 @@ def detect(folder: Path, **options: Any) -> str:
     """
     reasons = {name: reason for name in members(FAMILY) if (reason := find(FAMILY, name).detect(folder, **options))}
     reasons = {name: reason for name, reason in reasons.items() if set(options) <= set(_options(name))} or reasons
+    if len(reasons) > 1:  # those that know more come first
+        reasons = {name: reason for name, reason in reasons.items() if not find(FAMILY, name).general} or reasons
     if len(reasons) > 1:
         claims = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise OptionError(str(folder), expected="one format", received=claims, hint=f"Say which: format={next(iter(reasons))!r}.")

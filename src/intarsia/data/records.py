@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from intarsia.data.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
 
-__all__ = ["FileReader", "MemoryReader", "Reader", "Record"]
+__all__ = ["FileReader", "MemoryReader", "Reader", "Record", "ends", "pixels"]
+
+END = 1 << 16
+"""Bytes looked at on each end of a file."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ class Reader(Protocol):
     def segments(self, record: Record) -> Segments | None:
         """The truth, or None where there is none."""
 
+    def grid(self, record: Record) -> dict[str, Any]:
+        """What the files tell of where the pixels lie: `spacing`, `geo` and `valid` of a `Sample`, those that they do tell."""
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """What tells the content of image and truth from any other: for the fingerprint of the data."""
+
 
 @dataclass(frozen=True)
 class FileReader:
@@ -54,6 +63,18 @@ class FileReader:
         """The segments of the label file."""
         return None if record.label is None else self.labels(record.label)
 
+    def grid(self, record: Record) -> dict[str, Any]:
+        """Nothing: files of pixels tell nothing of space."""
+        return {}
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """Size and ends of each file."""
+        for path in (record.image, record.label):
+            if path is not None and path.is_dir():
+                yield from (part for file in sorted(path.iterdir()) for part in ends(file))
+            elif path is not None:
+                yield from ends(path)
+
 
 @dataclass(frozen=True)
 class MemoryReader:
@@ -68,3 +89,28 @@ class MemoryReader:
     def segments(self, record: Record) -> Segments | None:
         """The segments of the sample."""
         return self.samples[record.key].segments
+
+    def grid(self, record: Record) -> dict[str, Any]:
+        """That of the sample."""
+        sample = self.samples[record.key]
+        return {"spacing": sample.spacing, "geo": sample.geo, "valid": sample.valid}
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """All pixels."""
+        return pixels(self.samples[record.key])
+
+
+def pixels(sample: Sample) -> Iterator[bytes]:
+    """All of image and truth."""
+    for array in (sample.image, *(() if sample.segments is None else (sample.segments.ids, sample.segments.classes))):
+        yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
+
+
+def ends(path: Path) -> Iterator[bytes]:
+    """The size of a file and its first and last 64 KiB, which few edits leave as they are."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        yield f"{size}\0".encode() + file.read(END)
+        if size > END:
+            file.seek(max(END, size - END))
+            yield file.read(END)

@@ -17,10 +17,12 @@ from intarsia.data._scene_canvas import Camera, Canvas, Weather
 from intarsia.data._scene_figures import hue
 from intarsia.data._scene_layout import STUFF, VOID, paint_stuff, paint_things, paint_void
 from intarsia.data.dataset import Dataset
-from intarsia.data.records import Record
+from intarsia.data.records import Record, pixels
 from intarsia.ops.packing import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from intarsia.data._scene_figures import Rgb
@@ -120,6 +122,14 @@ class SceneReader:
     def segments(self, record: Record) -> Segments | None:
         """The exact truth."""
         return self._scene(record).segments
+
+    def grid(self, record: Record) -> dict[str, Any]:
+        """Nothing: a picture in perspective has no scale."""
+        return {}
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """All pixels."""
+        return pixels(self._scene(record))
 
     def _scene(self, record: Record) -> Sample:
         return scene(self.seed, int(record.key.rpartition("_")[2]), self.size, amodal=self.amodal)

@@ -11,9 +11,14 @@ from intarsia.core.errors import InvalidNoun
 from intarsia.core.segments import Segments, narrow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["pack"]
+    Crop = tuple[tuple[slice, ...], NDArray[np.bool_]]
+    """A window of the image, and the pixels of one mask within it."""
+
+__all__ = ["pack", "pack_crops", "window_of"]
 
 MANY = 32
 """Layers from which on a stack of maps is no longer the cheap form."""
@@ -42,18 +47,36 @@ def pack(
     stack = np.asarray(masks)
     if stack.ndim not in (3, 4) or stack.dtype.kind not in "bui":
         raise InvalidNoun("masks", expected="bool of shape (N, H, W) or (N, D, H, W)", received=f"{stack.dtype} {stack.shape}")
-    rows, size = len(stack), stack.shape[1:]
-    if np.size(classes) != rows:
-        raise InvalidNoun("masks", expected=f"one class for each of {rows}", received=f"{np.size(classes)} classes")
+    if np.size(classes) != len(stack):
+        raise InvalidNoun("masks", expected=f"one class for each of {len(stack)}", received=f"{np.size(classes)} classes")
+    crops = ((box, mask[box] != 0) for mask in stack for box in [window_of(mask)])
+    return pack_crops(crops, stack.shape[1:], classes, void=void, scores=scores, crowd=crowd, boxes=boxes, areas=areas)
+
+
+def pack_crops(
+    crops: Iterable[Crop],
+    size: tuple[int, ...],
+    classes: ArrayLike,
+    *,
+    void: NDArray[np.bool_] | None = None,
+    scores: ArrayLike | None = None,
+    crowd: ArrayLike | None = None,
+    boxes: ArrayLike | None = None,
+    areas: ArrayLike | None = None,
+) -> Segments:
+    """`pack` for masks that are given one by one, each as a window of an image of `size` and its pixels there.
+
+    >>> pack_crops([((slice(0, 1), slice(1, 3)), np.array([[True, True]]))], (1, 3), [4]).ids.tolist()
+    [[[0, 1, 1]]]
+    """
     if void is not None and void.shape != size:
         raise InvalidNoun("void", expected=f"the masks' size {size}", received=void.shape)
+    rows = np.size(classes)
     dtype = narrow(-1, rows)
     layers: list[NDArray[np.signedinteger[Any]]] = [np.zeros(size, dtype)]
-    for row, mask in enumerate(stack, start=1):
-        box = _box(mask)
-        crop = mask[box] != 0
+    for row, (box, crop) in enumerate(crops, start=1):
         if void is not None:
-            crop &= ~void[box]
+            crop = crop & ~void[box]
         layer = next((layer for layer in layers if not layer[box][crop].any()), None)
         if layer is None:
             layer = np.zeros(size, dtype)
@@ -68,8 +91,12 @@ def pack(
     return Segments(np.stack(layers), classes, scores=scores, crowd=crowd, boxes=boxes, areas=areas)
 
 
-def _box(mask: NDArray[Any]) -> tuple[slice, ...]:
-    """The window of a mask (*S) that holds its pixels; empty for an empty mask."""
+def window_of(mask: NDArray[Any]) -> tuple[slice, ...]:
+    """The window of a mask (*S) that holds its pixels; empty for an empty mask.
+
+    >>> window_of(np.array([[0, 1], [0, 1]]))
+    (slice(0, 2, None), slice(1, 2, None))
+    """
     window = []
     for axis in range(mask.ndim):
         line = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))

@@ -10,7 +10,6 @@ from intarsia.data.class_files import read_classes, read_colours
 from intarsia.data.coding import VOID_NAMES, Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, inner_key, listed, pair, unique_keys, whole_folder
-from intarsia.data.formats._suffix import label_suffix
 from intarsia.data.holds import Holds
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
@@ -38,6 +37,7 @@ class CamVid:
     Brostow, Fauqueur, Cipolla, "Semantic object classes in video", PRL 2009; the 11 classes are those of SegNet (PAMI 2017).
     """
 
+    general: ClassVar[bool] = False
     holds: ClassVar[Holds] = Holds(nothing=False, splits=("train", "val", "test"))
     looks: ClassVar[str] = "train/ + trainannot/ + codes.txt, or images/ + labels/NAME_P.png + codes.txt"
 
@@ -46,18 +46,18 @@ class CamVid:
         """`trainannot/`, or `images/` and `labels/` whose files add `_P` or `_L` to the stems."""
         if (path / "train").is_dir() and (path / "trainannot").is_dir():
             return "train/ and trainannot/"
-        suffix = label_suffix(path)
+        suffix = _suffix(path)
         return f"images/ and labels/*{suffix}.png" if suffix else ""
 
     @staticmethod
-    def open(path: Path, *, cache_bytes: int = 256 << 20) -> Dataset:
-        """The data set in either layout; the label cache takes up to `cache_bytes`."""
+    def open(path: Path) -> Dataset:
+        """The data set in either layout."""
         layout = CamVid.detect(path)
         if not layout:
             raise DatasetNotFound(
                 str(path), expected="train/ and trainannot/, or images/ and labels/NAME_P.png", received="neither"
             )
-        suffix = "" if layout.startswith("train") else label_suffix(path)
+        suffix = "" if layout.startswith("train") else _suffix(path)
         colours = suffix == "_L"
         file = path / ("label_colors.txt" if colours and not (path / "codes.txt").is_file() else "codes.txt")
         coding = read_classes(file)
@@ -85,7 +85,6 @@ class CamVid:
             name=path.name,
             root=path,
             format="camvid",
-            cache_bytes=cache_bytes,
         )
 
     @staticmethod
@@ -116,6 +115,15 @@ class CamVid:
                     keys = [inner_key(record) for record in dataset.records if record.split == split]
                     if keys:
                         write_bytes(folder / file, "".join(f"{key}.png\n" for key in keys).encode())
+
+
+def _suffix(path: Path) -> str:
+    """What the files of `labels/` add to the stems of `images/`: _P, else _L, else nothing."""
+    if not (path / "images").is_dir():
+        return ""
+    stems = {file.stem for file in (path / "images").iterdir()}
+    labels = {file.stem for file in (path / "labels").glob("*.png")} - stems  # an image may itself be called NAME_P
+    return next((suffix for suffix in ("_P", "_L") if any(f"{stem}{suffix}" in labels for stem in stems)), "")
 
 
 def _check_classes(classes: ClassSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +14,6 @@ from intarsia.data import folders
 from intarsia.data.class_files import coding_near, find_class_file, numbers_objects, read_classes, read_colours, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.formats._suffix import label_suffix
 from intarsia.data.holds import Holds, is_semantic
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
@@ -34,19 +34,16 @@ class MaskFolder:
     from seeded shares.
     """
 
+    general: ClassVar[bool] = True
     holds: ClassVar[Holds] = Holds(instances=True, volumes=True, dtypes=("uint8", "uint16", "int16", "float32"), channels=None)
     looks: ClassVar[str] = "images/ + masks/ (or labels/), or both within train/, val/, test/, and codes.txt or classes.json"
 
     @staticmethod
-    def detect(path: Path, *, images: str | None = None, masks: str | None = None, rule: str | None = None, **_: Any) -> str:
-        """An image folder with a mask folder beside it, or folders given by name; files named as CamVid's are left to it, unless
-        the rule says how to read them.
-        """
+    def detect(path: Path, *, images: str | None = None, masks: str | None = None, **_: Any) -> str:
+        """An image folder with a mask folder beside it, whose files are pictures, or folders given by name."""
         if images is not None or masks is not None:
             return "its folders are given by name"
-        if rule is None and label_suffix(path):
-            return ""
-        found = [(pictures, labels) for _, pictures, labels in folders.places(path) if labels is not None]
+        found = [(pictures, labels) for _, pictures, labels in folders.places(path) if labels and folders.holds_pictures(labels)]
         return f"{found[0][0].relative_to(path)}/ and {found[0][1].relative_to(path)}/" if found else ""
 
     @staticmethod
@@ -56,21 +53,17 @@ class MaskFolder:
         images: str | None = None,
         masks: str | None = None,
         rule: str = "{stem}",
-        classes: ClassSet | Sequence[str] | str | Path | None = None,
+        classes: ClassSet | Sequence[str] | Mapping[str, int] | str | Path | None = None,
         void: int | None = None,
         objects: str | None = None,
         by_colour: bool = False,
-        val: float = 0.0,
-        test: float = 0.0,
-        seed: int = 0,
-        cache_bytes: int = 256 << 20,
     ) -> Dataset:
         """The data set in a folder.
 
-        `images` and `masks` name the folders, `rule` the mask of `{stem}`. `classes` are names by id or a class file; left out,
-        `classes.json`, `codes.txt` or `classes.txt` is looked for. `void` is one more id for void; without any, 255 is void where
-        it is no class. `objects` names the only class of masks that number objects. `by_colour` takes masks painted in the colours
-        of the class file. `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`.
+        `images` and `masks` name the folders, `rule` the mask of `{stem}`. `classes` are names by id, ids by name, or a class file;
+        left out, `classes.json`, `codes.txt` or `classes.txt` is looked for. `void` is one more id for void; without any, 255 is
+        void where it is no class. `objects` names the only class of masks that number objects. `by_colour` takes masks painted in
+        the colours of the class file.
         """
         if "{stem}" not in rule:
             raise OptionError("rule", expected="text with {stem}, such as '{stem}_P.png'", received=repr(rule))
@@ -82,11 +75,9 @@ class MaskFolder:
             raise DatasetNotFound(str(path), expected=f"a mask folder {masks}/", received="none")
         records = [record for split, pictures, labels in found for record in folders.pair(pictures, labels, rule, split)]
         records = folders.found_images(folders.unique_keys(records), [pictures for _, pictures, _ in found])
-        records = folders.split_by_share(folders.split_by_lists(path, records), val, test, seed)
+        records = folders.split_by_lists(path, records)
         coding, reader = _meaning(path, classes, void, objects, by_colour)
-        return Dataset(
-            records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder", cache_bytes=cache_bytes
-        )
+        return Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
@@ -123,7 +114,11 @@ def _file(folder: Path, kind: str, record: Record, suffix: str) -> Path:
 
 
 def _meaning(
-    path: Path, classes: ClassSet | Sequence[str] | str | Path | None, void: int | None, objects: str | None, by_colour: bool
+    path: Path,
+    classes: ClassSet | Sequence[str] | Mapping[str, int] | str | Path | None,
+    void: int | None,
+    objects: str | None,
+    by_colour: bool,
 ) -> tuple[Coding, IdLabels | ColourLabels | ObjectLabels]:
     """The coding, and the reader of the mask files."""
     if objects is not None:
@@ -134,6 +129,8 @@ def _meaning(
     elif isinstance(classes, (str, Path)):
         file = Path(classes) if Path(classes).is_file() else path / classes
         coding = read_classes(file)
+    elif isinstance(classes, Mapping):
+        coding = Coding.from_names(list(classes), ids=list(classes.values()))
     elif classes is not None:
         coding = Coding.from_names(list(classes))
     else:

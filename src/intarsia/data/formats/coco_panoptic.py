@@ -1,0 +1,219 @@
+"""coco_panoptic: every pixel a segment, numbers of segments as colours of a PNG, their classes in JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+import numpy as np
+from msgspec import Raw, Struct
+
+from intarsia.core.errors import DatasetNotFound, LabelError
+from intarsia.core.segments import Segments, narrow
+from intarsia.data.coco_file import Category, ImageEntry, categories_of, classes_of, ordered_splits, read_json, split_of
+from intarsia.data.dataset import Dataset
+from intarsia.data.folders import found_images, inner_key, listing, unique_keys, whole_folder
+from intarsia.data.holds import Holds
+from intarsia.data.images import read_image, write_bytes, write_image
+from intarsia.data.records import Record, ends
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["CocoPanoptic"]
+
+LOOKED = "annotations/panoptic_SPLIT.json with annotations/panoptic_SPLIT/, or panoptic.json with panoptic/"
+
+
+class Segment(Struct, gc=False):
+    """A segment: its number in the PNG, and what it is."""
+
+    id: int
+    category_id: int
+    bbox: tuple[float, float, float, float] | None = None
+    area: float | None = None
+    iscrowd: int = 0
+
+
+class Annotation(Struct):
+    """The segments of an image."""
+
+    image_id: int
+    file_name: str
+    segments_info: list[Segment]
+
+
+class Content(Struct):
+    """The whole file."""
+
+    images: list[ImageEntry]
+    annotations: list[Annotation]
+    categories: list[Category]
+    info: Raw = Raw(b"{}")
+
+
+class CocoPanoptic:
+    """`annotations/panoptic_SPLIT.json` beside the folder `panoptic_SPLIT/` of PNGs, images in `SPLIT/` or `images/SPLIT/`; or
+    `panoptic.json`, `panoptic/` and `images/`. A pixel's number is R + 256 G + 65536 B; 0 is void.
+
+    Kirillov et al. 2019, "Panoptic Segmentation", arXiv 1801.00868; cocodataset.org/#format-data.
+    """
+
+    general: ClassVar[bool] = False
+    holds: ClassVar[Holds] = Holds(instances=True, crowd=True, nothing=False)
+    looks: ClassVar[str] = (
+        "annotations/panoptic_train.json + annotations/panoptic_train/ + images, or panoptic.json + panoptic/ + images/"
+    )
+
+    @staticmethod
+    def detect(path: Path, **_: Any) -> str:
+        """A `panoptic*.json` beside a folder of its name."""
+        found = _files(path)
+        return f"{found[0][1].relative_to(path).as_posix()} and its folder" if found else ""
+
+    @staticmethod
+    def open(path: Path) -> Dataset:
+        """The data set in a folder."""
+        found = _files(path)
+        if not found:
+            raise DatasetNotFound(str(path), expected=LOOKED, received="none of them")
+        records: list[Record] = []
+        segments: list[list[Segment]] = []
+        contents = [read_json(file, Content) for _, file in found]
+        folders = []
+        for (split, json), content in zip(found, contents, strict=True):
+            folder = _image_folder(path, json)
+            folders.append(folder)
+            pictures, labels = listing(folder), listing(json.with_suffix(""))
+            names = {image.id: image.file_name for image in content.images}
+            for annotation in content.annotations:
+                if annotation.image_id not in names:
+                    raise LabelError(
+                        str(json), expected="annotations of images that it lists", received=f"image_id {annotation.image_id}"
+                    )
+                inner = pictures.named(names[annotation.image_id])
+                label = json.with_suffix("") / labels.named(annotation.file_name)
+                records.append(Record(inner.with_suffix("").as_posix(), folder / inner, label, split))
+                segments.append(annotation.segments_info)
+        records = found_images(unique_keys(records), folders)
+        categories = contents[0].categories
+        told = {record.key: tuple(rows) for record, rows in zip(records, segments, strict=True)}
+        reader = PanopticReader(told, {one.id: index for index, one in enumerate(categories)})
+        classes = classes_of(found[0][1], categories, contents[0].info)
+        return Dataset(records, classes, reader, name=path.name, root=path, format="coco_panoptic")
+
+    @staticmethod
+    def write(dataset: Dataset, path: Path) -> None:
+        """Write `images/SPLIT/KEY.png`, `annotations/panoptic_SPLIT/KEY.png` and `annotations/panoptic_SPLIT.json`.
+
+        What COCO has no field for (void's name, groups) stands under `info`, where other tools skip it.
+        """
+        CocoPanoptic.holds.check(dataset, "coco_panoptic")
+        classes = dataset.classes
+        with whole_folder(path) as folder:
+            for split in dataset.splits or ("",):
+                base = f"annotations/panoptic_{split}" if split else "panoptic"
+                images, annotations = [], []
+                for record, sample in zip(dataset.records, dataset, strict=True):
+                    if record.split != split:
+                        continue
+                    name = f"{inner_key(record)}.png"
+                    write_image(folder / "images" / split / name, sample.image)
+                    images.append(ImageEntry(len(images) + 1, name, *sample.image.shape[1::-1]))
+                    assert sample.segments is not None  # held, says the check
+                    numbers = np.maximum(sample.segments.ids[0], 0).astype(np.int32)  # row k is number k + 1
+                    write_image(
+                        folder / base / name, np.stack([numbers >> shift & 255 for shift in (0, 8, 16)], -1).astype(np.uint8)
+                    )
+                    annotations.append(Annotation(len(images), name, _rows(sample.segments)))
+                content = {"info": {"classes": classes.to_dict()}, "images": images, "annotations": annotations}
+                write_bytes(folder / f"{base}.json", msgspec.json.encode(content | {"categories": categories_of(classes)}))
+
+
+@dataclass(frozen=True)
+class PanopticReader:
+    """Reads the image and the PNG of a record; the classes of its segments are known."""
+
+    told: Mapping[str, tuple[Segment, ...]]
+    """Of each key its segments."""
+    index: Mapping[int, int]
+    """Of each category id the class."""
+
+    def image(self, record: Record) -> NDArray[Any]:
+        """(H, W, C) of the image file."""
+        assert record.image is not None
+        return read_image(record.image)
+
+    def segments(self, record: Record) -> Segments:
+        """A row for each segment in the order of the file. LabelError for a number or a category that the file does not tell."""
+        assert record.label is not None
+        colours = read_image(record.label)
+        if colours.dtype != np.uint8 or colours.shape[-1] < 3:
+            raise LabelError(str(record.label), expected="colours (R, G, B) of 8 bit", received=f"{colours.dtype} {colours.shape}")
+        numbers = colours[..., :3] @ np.array([1, 256, 65536], np.int32)  # (H, W, 3) -> (H, W)
+        rows = self.told[record.key]
+        known = np.array([0, *(row.id for row in rows)], np.int64)
+        order = np.argsort(known, kind="stable")
+        place = order[np.minimum(np.searchsorted(known[order], numbers), len(known) - 1)]
+        strange = known[place] != numbers
+        if strange.any():
+            raise LabelError(
+                str(record.label),
+                expected=f"the numbers of its {len(rows)} segments, or 0 for void",
+                received=", ".join(map(str, np.unique(numbers[strange])[:5].tolist())),
+            )
+        unknown = [row.category_id for row in rows if row.category_id not in self.index]
+        if unknown:
+            raise LabelError(
+                str(record.label), expected="segments of categories that are listed", received=f"category_id {unknown[0]}"
+            )
+        ids = np.where(place == 0, -1, place).astype(narrow(-1, len(rows)))
+        boxes = [(x, y, x + w, y + h) for row in rows if row.bbox for x, y, w, h in [row.bbox]]
+        areas = [row.area for row in rows if row.area is not None]
+        return Segments(
+            ids[None],  # (H, W) -> (1, H, W)
+            [self.index[row.category_id] for row in rows],
+            crowd=[row.iscrowd != 0 for row in rows],
+            boxes=np.reshape(boxes, (-1, 4)) if len(boxes) == len(rows) else None,
+            areas=areas if len(areas) == len(rows) else None,
+        )
+
+    def grid(self, record: Record) -> dict[str, Any]:
+        """Nothing: photographs have no scale."""
+        return {}
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """The ends of both files, and what the JSON says of the segments."""
+        assert record.image is not None
+        assert record.label is not None
+        yield from ends(record.image)
+        yield from ends(record.label)
+        yield msgspec.json.encode(self.told[record.key])
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """(split, JSON file) of each with a folder of its name: train, val, test, then others."""
+    found = []
+    for file in sorted([*path.glob("annotations/panoptic_*.json"), *path.glob("panoptic*.json")]):
+        if file.with_suffix("").is_dir():
+            found.append((split_of(file.stem.removeprefix("panoptic").removeprefix("_")), file))
+    return ordered_splits(found)
+
+
+def _image_folder(path: Path, json: Path) -> Path:
+    """Where the images of a file are."""
+    split = json.stem.removeprefix("panoptic").removeprefix("_")
+    places = [path / "images" / split, path / split, path / "images"]
+    return next((place for place in places if place.is_dir() and place != path), path)
+
+
+def _rows(segments: Segments) -> list[Segment]:
+    """What the file tells of each row."""
+    return [
+        Segment(row + 1, int(segments.classes[row]) + 1, (x0, y0, x1 - x0, y1 - y0), area, int(segments.crowd[row]))
+        for row, ((x0, y0, x1, y1), area) in enumerate(zip(segments.boxes.tolist(), segments.areas.tolist(), strict=True))
+    ]

@@ -1,0 +1,117 @@
+"""object_masks: one binary mask file for each object, as of the Data Science Bowl 2018."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from intarsia.core.classes import ClassSet
+from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError
+from intarsia.core.segments import Segments
+from intarsia.data.dataset import SPLITS, Dataset
+from intarsia.data.folders import files_under, found_images, inner_key, unique_keys, whole_folder
+from intarsia.data.holds import Holds
+from intarsia.data.images import LABEL_SUFFIXES, read_image, read_labels, write_image, write_labels
+from intarsia.data.records import FileReader, Record
+from intarsia.ops.packing import pack_crops
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ObjectMasks"]
+
+
+class ObjectMasks:
+    """A folder for each image: `KEY/images/KEY.png` and `KEY/masks/*.png`, in each mask the pixels above 0 are one object; splits
+    are folders above, such as `train/KEY/` or the Bowl's `stage1_train/KEY/`. Objects may overlap, and are of one class.
+
+    Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl", Nature Methods 2019.
+    """
+
+    general: ClassVar[bool] = False
+    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False)
+    looks: ClassVar[str] = "KEY/images/ + KEY/masks/ with a mask for each object"
+
+    @staticmethod
+    def detect(path: Path, **_: Any) -> str:
+        """A folder of an image, here or one below."""
+        for place, _ in _places(path):
+            for folder in sorted(place.iterdir()):
+                if (folder / "images").is_dir():
+                    if folder.name.lower() in SPLITS or not (folder / "masks").is_dir():
+                        break  # the layout of mask_folder
+                    return f"{folder.relative_to(path)}/images/ and masks/"
+        return ""
+
+    @staticmethod
+    def open(path: Path, *, objects: str = "object") -> Dataset:
+        """The data set in a folder; `objects` names their class."""
+        records = []
+        for place, split in _places(path):
+            for folder in sorted(place.iterdir()):
+                if (folder / "images").is_dir():
+                    images = files_under(folder / "images")
+                    if len(images) != 1:
+                        raise LabelError(str(folder / "images"), expected="one image", received=f"{len(images)}")
+                    masks = folder / "masks"
+                    records.append(Record(folder.name, *images.values(), masks if masks.is_dir() else None, split))
+        if not records:
+            raise DatasetNotFound(str(path), expected=ObjectMasks.looks, received="neither")
+        classes = ClassSet((objects,), things=(objects,), nothing=True)
+        reader = FileReader(MaskFiles())
+        return Dataset(
+            found_images(unique_keys(records), [path]), classes, reader, name=path.name, root=path, format="object_masks"
+        )
+
+    @staticmethod
+    def write(dataset: Dataset, path: Path) -> None:
+        """Write `SPLIT/KEY/images/KEY.png` and `SPLIT/KEY/masks/00001.png`, 0 and 255, numbered by row: for one class, a thing."""
+        ObjectMasks.holds.check(dataset, "object_masks")
+        classes = dataset.classes
+        nested = [record.key for record in dataset.records if "/" in inner_key(record)]
+        if classes != ClassSet(("object",), things=("object",), nothing=True) or nested:
+            raise CannotHold(
+                "object_masks",
+                expected="one class, called object, a thing, and keys without folders",
+                received=nested[:3] or classes,
+                hint="Nothing was written; coco_instances holds it.",
+            )
+        with whole_folder(path) as folder:
+            for record, sample in zip(dataset.records, dataset, strict=True):
+                assert sample.segments is not None  # held, says the check
+                key = inner_key(record)
+                place = folder / record.split / key
+                write_image(place / "images" / f"{key}.png", sample.image)
+                (place / "masks").mkdir()
+                for row in range(len(sample.segments)):
+                    write_labels(place / "masks" / f"{row + 1:05d}.png", np.where(sample.segments.mask(row), 255, 0))
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Segments of a folder of masks, by name."""
+
+    def __call__(self, path: Path) -> Segments:
+        """A row for each file; none for a folder without files. LabelError for masks of differing sizes."""
+        files = list(files_under(path, LABEL_SUFFIXES).values())
+        if not files:
+            image = next(iter(files_under(path.with_name("images")).values()))
+            return Segments.empty(read_image(image).shape[:2])
+        masks = [read_labels(file) > 0 for file in files]
+        strange = next((file for file, mask in zip(files, masks, strict=True) if mask.shape != masks[0].shape), None)
+        if strange is not None:
+            raise LabelError(str(strange), expected=f"the size of {files[0].name}, {masks[0].shape}", received="another")
+        whole = tuple(slice(0, extent) for extent in masks[0].shape)
+        return pack_crops(((whole, mask) for mask in masks), masks[0].shape, np.zeros(len(masks), np.int64))
+
+
+def _places(path: Path) -> list[tuple[Path, str]]:
+    """The folders that hold those of images, with their splits: sub-folders named like splits, else the folder itself."""
+    found = []
+    for entry in sorted(path.iterdir()):
+        name = entry.name.lower().removeprefix("stage1_")
+        if entry.is_dir() and name in SPLITS and not (entry / "images").is_dir():
+            found.append((entry, SPLITS[name]))
+    return found or [(path, "")]

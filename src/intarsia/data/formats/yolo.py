@@ -1,0 +1,211 @@
+"""yolo: a text file of polygons for each image, as Ultralytics trains on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import yaml
+
+from intarsia.core.classes import ClassSet
+from intarsia.core.errors import CannotHold, DatasetNotFound, InvalidNoun, LabelError
+from intarsia.core.segments import Segments
+from intarsia.data.dataset import Dataset
+from intarsia.data.folders import files_under, found_images, inner_key, unique_keys, whole_folder
+from intarsia.data.holds import Holds
+from intarsia.data.images import read_image, write_bytes, write_image
+from intarsia.data.records import Record, ends
+from intarsia.ops.packing import pack
+from intarsia.ops.polygons import filled, outlines
+from intarsia.ops.rle import from_rle, to_rle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["YOLO"]
+
+FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
+KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+
+
+class YOLO:
+    """`data.yaml` with `names` and, for each split, the folder of its images; beside a folder `images` lies `labels` with a file of
+    the same stem. A line is an object: its class and the corners `x y x y ...` as shares of width and height, or
+    `class rle height width counts` in COCO's run lengths, which newer releases take. An image without a file has no object.
+
+    docs.ultralytics.com/datasets/segment; run lengths: ultralytics pull request 25944.
+    """
+
+    general: ClassVar[bool] = False
+    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, splits=("train", "val", "test"))
+    looks: ClassVar[str] = "data.yaml + images/train/ + labels/train/*.txt"
+
+    @staticmethod
+    def detect(path: Path, **_: Any) -> str:
+        """A `data.yaml` that names classes."""
+        file = _file(path)
+        return file.name if file is not None and isinstance(_read(file).get("names"), list | dict) else ""
+
+    @staticmethod
+    def open(path: Path) -> Dataset:
+        """The data set in a folder. Raises LabelError for lines that are boxes, which say nothing of pixels."""
+        file = _file(path)
+        if file is None:
+            raise DatasetNotFound(str(path), expected=YOLO.looks, received="neither")
+        content = _read(file)
+        records = []
+        looked = []
+        for name, split in KEYS.items():
+            for folder in _folders(path, content, content.get(name)):
+                looked.append(folder)
+                for key, image in files_under(folder).items() if folder.is_dir() else ():
+                    records.append(Record(key, image, _label(image, path), split))
+        records = found_images(unique_keys(records), looked or [path])
+        return Dataset(records, _classes(file, content), YoloReader(), name=path.name, root=path, format="yolo")
+
+    @staticmethod
+    def write(dataset: Dataset, path: Path) -> None:
+        """Write `images/SPLIT/KEY.png`, `labels/SPLIT/KEY.txt` and `data.yaml`: polygons, and run lengths where an object has holes
+        or parts that no polygon tells.
+        """
+        YOLO.holds.check(dataset, "yolo")
+        classes = dataset.classes
+        if classes != ClassSet(classes.names, things=classes.names, nothing=True):
+            raise CannotHold(
+                "yolo", expected="things alone, in the VOC map's colours", received=classes, hint="Nothing was written."
+            )
+        with whole_folder(path) as folder:
+            for record, sample in zip(dataset.records, dataset, strict=True):
+                assert sample.segments is not None  # held, says the check
+                name = f"{record.split}/{inner_key(record)}"
+                write_image(folder / "images" / f"{name}.png", sample.image)
+                lines = [_line(sample.segments, row) for row in range(len(sample.segments))]
+                write_bytes(folder / "labels" / f"{name}.txt", "".join(lines).encode())
+            content = {split: f"images/{split}" for split in dataset.splits} | {"names": dict(enumerate(classes.names))}
+            write_bytes(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+
+
+@dataclass(frozen=True)
+class YoloReader:
+    """Reads the image of a record and the objects of its text file."""
+
+    def image(self, record: Record) -> NDArray[Any]:
+        """(H, W, C) of the image file."""
+        assert record.image is not None
+        return read_image(record.image)
+
+    def segments(self, record: Record) -> Segments:
+        """A row for each line. LabelError that names the line which is none."""
+        size = self.image(record).shape[:2]
+        if record.label is None:
+            return Segments.empty(size)
+        classes, masks = [], []
+        for number, line in enumerate(record.label.read_text(encoding="utf-8").splitlines(), start=1):
+            words = line.split()
+            if not words:
+                continue
+            try:
+                classes.append(int(float(words[0])))
+                masks.append(_mask(words[1:], size))
+            except (ValueError, LabelError) as error:
+                boxes = len(words) == 5
+                raise LabelError(
+                    f"{record.label}, line {number}",
+                    expected="a class and x y of three corners or more, or class rle height width counts",
+                    received="a box" if boxes else f"{line[:40]!r}: {error}",
+                    hint="Boxes are labels for detection; segmentation needs outlines." if boxes else "",
+                ) from error
+        return pack(np.array(masks, np.bool_).reshape(-1, *size), classes)  # (N, H, W)
+
+    def grid(self, record: Record) -> dict[str, Any]:
+        """Nothing: photographs have no scale."""
+        return {}
+
+    def content(self, record: Record) -> Iterator[bytes]:
+        """The ends of both files."""
+        for path in (record.image, record.label):
+            if path is not None:
+                yield from ends(path)
+
+
+def _mask(words: list[str], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) what the words after the class say; a coordinate is cut to its pixel, as Ultralytics does."""
+    if words[0] == "rle":
+        height, width, counts = words[1:]
+        mask = from_rle({"size": [int(height), int(width)], "counts": counts})
+        if mask.shape != size:
+            raise LabelError("run lengths", expected=f"the size of the image, {size}", received=mask.shape)
+        return mask
+    shares = np.array(words, np.float64)
+    if len(shares) < 6 or len(shares) % 2:
+        raise ValueError(f"{len(shares)} numbers")
+    corners = shares.reshape(-1, 2) * (size[1], size[0])
+    return filled([np.clip(corners, 0, (size[1] - 1, size[0] - 1))], size)
+
+
+def _line(segments: Segments, row: int) -> str:
+    """The line of an object: a polygon where it gives the mask back, else run lengths."""
+    mask, height, width = segments.mask(row), *segments.size
+    found = outlines(mask)
+    index = int(segments.classes[row])
+    if len(found) == 1 and len(found[0]) > 2:
+        shares = (found[0] + 0.5) / (width, height)  # the middle of each pixel, so that cutting gives the pixel
+        words = " ".join(f"{value:.6f}" for value in shares.ravel())
+        if np.array_equal(_mask(words.split(), (height, width)), mask):
+            return f"{index} {words}\n"
+    return f"{index} rle {height} {width} {to_rle(mask)['counts']}\n"
+
+
+def _file(path: Path) -> Path | None:
+    return next((path / name for name in FILES if (path / name).is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The YAML; LabelError for what is none."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise LabelError(str(file), expected="YAML", received=str(error).splitlines()[0]) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _classes(file: Path, content: dict[str, Any]) -> ClassSet:
+    """`names`, a list or by number from 0."""
+    names = content.get("names")
+    if isinstance(names, dict):
+        names = [names[key] for key in sorted(names, key=int)] if sorted(map(int, names)) == list(range(len(names))) else None
+    try:
+        texts = tuple(str(name) for name in names or ())
+        return ClassSet(texts, things=texts, nothing=True)
+    except InvalidNoun as error:
+        raise LabelError(
+            str(file), expected="names: a list, or names by number from 0", received=repr(content.get("names"))
+        ) from error
+
+
+def _folders(path: Path, content: dict[str, Any], value: Any) -> list[Path]:
+    """The image folders of a split: as written, below `path` in the file, or, where that was of another machine, by their end."""
+    found = []
+    for text in [value] if isinstance(value, str) else value or []:
+        base = path / str(content.get("path", ""))
+        parts = Path(text).parts
+        places = [base / text, path / text, *(path.joinpath(*parts[start:]) for start in range(1, len(parts)))]
+        found.append(next((place for place in places if place.is_dir()), path / text))
+    return found
+
+
+def _label(image: Path, root: Path) -> Path | None:
+    """The text file of an image: the last folder called images becomes labels."""
+    parts = (
+        list(image.relative_to(root).with_suffix(".txt").parts) if root in image.parents else list(image.with_suffix(".txt").parts)
+    )
+    for place in reversed(range(len(parts))):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    label = root.joinpath(*parts)
+    return label if label.is_file() else None

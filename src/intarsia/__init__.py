@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         Segments,
         TrainOptions,
         compare,
+        convert,
         demo,
+        doctor,
         evaluate,
         evaluate_folders,
         fine_tune,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         reproduce,
         resume,
         scenes,
+        split,
         train,
     )
 
@@ -47,7 +50,9 @@ __all__ = [
     "Segments",
     "TrainOptions",
     "compare",
+    "convert",
     "demo",
+    "doctor",
     "evaluate",
     "evaluate_folders",
     "fine_tune",
@@ -62,6 +67,7 @@ __all__ = [
     "reproduce",
     "resume",
     "scenes",
+    "split",
     "train",
 ]
 

@@ -15,8 +15,9 @@ from intarsia.core.errors import OptionError, nearest
 from intarsia.data.class_files import read_classes
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import read_image
-from intarsia.data.open import open_dataset
+from intarsia.data.open import located, open_dataset
 from intarsia.data.scenes import scenes
+from intarsia.data.splits import Splits, make_splits
 from intarsia.engine.measures import asked_for
 from intarsia.engine.options import FineTuneOptions, LrFindOptions, TrainOptions
 from intarsia.engine.run import Run, free_folder, run_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from intarsia.data.examine import Report
     from intarsia.engine.compare import Comparison
     from intarsia.engine.lr_finder import RangeTest
     from intarsia.engine.network import Model
@@ -38,7 +40,9 @@ __all__ = [
     "Segments",
     "TrainOptions",
     "compare",
+    "convert",
     "demo",
+    "doctor",
     "evaluate",
     "evaluate_folders",
     "fine_tune",
@@ -53,6 +57,7 @@ __all__ = [
     "reproduce",
     "resume",
     "scenes",
+    "split",
     "train",
 ]
 
@@ -77,6 +82,69 @@ def open_mask(
         classes = read_classes(Path(classes)).classes
     names = classes if classes is None or isinstance(classes, ClassSet) else ClassSet(tuple(classes))
     return sample_of_ids(Path(path), names, None if image is None else Path(image))
+
+
+def convert(
+    data: Data,
+    out: str | Path,
+    to: str,
+    *,
+    lose: Sequence[str] = (),
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Writes a data set to the new folder `out` in the format `to`, and gives what was written, opened again.
+
+    What the format has no room for is told beforehand, and nothing is written, unless `lose` names it: "void", "crowd", "classes"
+    ... (see `intarsia.data.convert.LOSABLE`).
+    """
+    from intarsia.data.convert import convert as write_as
+
+    write_as(_opened(data, format, data_args), Path(out), to, lose=lose)
+    return open_dataset(out, format=to)
+
+
+def split(
+    data: Data,
+    out: str | Path,
+    *,
+    val: float = 0.15,
+    test: float = 0.0,
+    folds: int = 0,
+    stratify: bool = True,
+    group_by: str = "",
+    seed: int = 0,
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+) -> Splits:
+    """Writes to `out` which image is in which split, for `open_dataset(..., splits=out)` or `--data-args splits=...`: parts alike
+    in the pixels of each class, images of one group (`group_by`, see `make_splits`) in one part.
+    """
+    splits = make_splits(
+        _opened(data, format, data_args), val=val, test=test, folds=folds, stratify=stratify, group_by=group_by, seed=seed
+    )
+    splits.write(Path(out))
+    return splits
+
+
+def doctor(
+    data: str | Path,
+    *,
+    fix: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+) -> Report:
+    """What is wrong with a folder of images and labels, with the remedy of each thing; `fix` is a new folder for a mended copy.
+
+    `size` is what images are resized to in training, if not their own; `.sound` of the report tells whether a training would be.
+    """
+    from intarsia.data.examine import examine, mended
+
+    report = examine(located(data), format=format, size=size, **(data_args or {}))
+    if fix is not None:
+        mended(report, Path(fix))
+    return report
 
 
 def _opened(data: Data, format: str | None = None, data_args: Mapping[str, Any] | None = None) -> Dataset:

@@ -7,6 +7,7 @@ IntarsiaError
 │   ├── DatasetNotFound   the folder, or what it should contain, is not there
 │   ├── UnreadableFile    corrupt, truncated or of an unknown kind
 │   ├── PairingError      image without mask, mask without image, sizes that differ
+│   ├── LeakError         splits that share images or groups
 │   ├── LabelError        values that are no class ids, unknown class files
 │   └── CannotHold        a format cannot store what it was given
 ├── CheckpointError  weights or a run that do not fit
@@ -30,6 +31,7 @@ __all__ = [
     "IntarsiaError",
     "InvalidNoun",
     "LabelError",
+    "LeakError",
     "MissingExtra",
     "OptionError",
     "PairingError",
@@ -77,6 +79,10 @@ class UnreadableFile(DataError):
 
 class PairingError(DataError):
     """An image without a mask, a mask without an image, or sizes that differ."""
+
+
+class LeakError(DataError):
+    """Splits that share what they must not share."""
 
 
 class LabelError(DataError):

@@ -20,8 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "IMAGE_FOLDERS", "MASK_FOLDERS", "Listing", "files_under", "found_images", "holds_pictures", "inner_key", "listed", "listing",
-    "pair", "places", "split_by_lists", "split_by_share", "split_folders", "unique_keys", "whole_folder",
+    "IMAGE_FOLDERS",
+    "MASK_FOLDERS",
+    "Listing",
+    "files_under",
+    "found_images",
+    "holds_pictures",
+    "listed",
+    "listing",
+    "pair",
+    "places",
+    "renamed",
+    "split_by_lists",
+    "split_by_share",
+    "split_folders",
+    "unique_keys",
+    "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
@@ -58,7 +72,7 @@ def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = ""
     pictures = files_under(images)
     labels = files_under(masks, LABEL_SUFFIXES) if masks is not None and masks.is_dir() else {}
     named = {path.relative_to(masks).as_posix(): path for path in labels.values()} if masks is not None else {}
-    found = {key: labels.get(_renamed(key, rule)) or named.get(_renamed(key, rule)) for key in pictures}
+    found = {key: labels.get(renamed(key, rule)) or named.get(renamed(key, rule)) for key in pictures}
     if masks is not None and images in masks.parents:  # a mask folder within the image folder
         found = {key: label for key, label in found.items() if masks not in pictures[key].parents}
     if images == masks:  # masks beside their images are no images
@@ -69,7 +83,7 @@ def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = ""
             if label is None:
                 raise PairingError(
                     str(pictures[key]),
-                    expected=f"a mask {masks}/{_renamed(key, rule)}" + ("" if Path(rule).suffix else " (.png, .tif, .npy ...)"),
+                    expected=f"a mask {masks}/{renamed(key, rule)}" + ("" if Path(rule).suffix else " (.png, .tif, .npy ...)"),
                     received="none",
                     hint=f"Add it, remove the image, or name the rule. {nearest(Path(key).name, [Path(k).name for k in labels])}",
                 )
@@ -203,11 +217,6 @@ def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:
     return records
 
 
-def inner_key(record: Record) -> str:
-    """The key within its split: the inverse of `unique_keys`."""
-    return record.key.removeprefix(f"{record.split}/") if record.split else record.key
-
-
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary neighbour to write to, which becomes `path` at the end, or vanishes when anything fails.
@@ -246,6 +255,7 @@ def _mask_folder(root: Path, masks: str | None) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def _renamed(key: str, rule: str) -> str:
+def renamed(key: str, rule: str) -> str:
+    """The key of the mask that `rule` names for the image `key`."""
     stem = Path(key)
     return (stem.parent / rule.replace("{stem}", stem.name)).as_posix()

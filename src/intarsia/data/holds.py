@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from intarsia.core.errors import CannotHold
 
 if TYPE_CHECKING:
+    from intarsia.core.classes import ClassSet
     from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
     from intarsia.data.dataset import Dataset
+    from intarsia.data.records import Record
 
-__all__ = ["Format", "Holds", "is_semantic"]
+__all__ = ["Format", "Holds", "check", "inner_key", "is_semantic", "losses"]
 
 
 @dataclass(frozen=True)
@@ -46,46 +48,93 @@ class Holds:
     """Of images; None means any number."""
     splits: tuple[str, ...] | None = None
     """The splits that have a place; None means any, and none at all ("")."""
+    folders: bool = True
+    """Keys such as "city/frame"."""
 
-    def check(self, dataset: Dataset, format: str) -> None:
-        """Raise CannotHold for the first thing in `dataset` that the format has no room for."""
-        unsplit = [record.key for record in dataset.records if not record.split]
-        if unsplit and dataset.splits:
-            _refuse(format, unsplit[0], "a split for each image, or for none", "none for this one")
-        for record, sample in zip(dataset.records, dataset, strict=True):
-            if self.splits is not None and record.split not in self.splits:
-                _refuse(format, record.key, f"a split among {', '.join(self.splits)}", repr(record.split))
-            if ".." in Path(record.key).parts or Path(record.key).is_absolute():
-                _refuse(format, record.key, "a key that stays within the folder", repr(record.key))
-            for wanted, received in self._missing(sample):
-                _refuse(format, record.key, wanted, received)
-
-    def _missing(self, sample: Sample) -> list[tuple[str, str]]:
+    def faults(self, sample: Sample) -> list[Fault]:
+        """What of a sample there is no room for."""
         image, segments = sample.image, sample.segments
         found = [
-            (image.dtype.name not in self.dtypes, f"images of {' or '.join(self.dtypes)}", image.dtype.name),
+            (image.dtype.name not in self.dtypes, "dtype", f"images of {' or '.join(self.dtypes)}", image.dtype.name),
             (
                 self.channels is not None and image.shape[-1] not in self.channels,
+                "channels",
                 f"images of {self.channels} channels",
                 str(image.shape[-1]),
             ),
-            (image.ndim == 4 and not self.volumes, "images (H, W, C)", f"a volume {image.shape}"),
-            (image.ndim == 3 and not self.images, "volumes (D, H, W, C)", f"an image {image.shape}"),
+            (image.ndim == 4 and not self.volumes, "volumes", "images (H, W, C)", f"a volume {image.shape}"),
+            (image.ndim == 3 and not self.images, "images", "volumes (D, H, W, C)", f"an image {image.shape}"),
         ]
         if segments is None:
-            found.append((not self.unlabelled, "a truth for each image", "none"))
+            found.append((not self.unlabelled, "unlabelled", "a truth for each image", "none"))
         else:
             flat = len(segments.ids) == 1 or not segments.ids[1:].any()
+            alone = len(segments.classes) == len(set(segments.classes.tolist())) and flat
+            nothing = bool((segments.ids[0] == 0).any())
             found += [
-                (not self.overlap and not flat, "segments that do not overlap", f"{len(segments.ids)} layers"),
-                (not self.instances and not is_semantic(segments), "one segment per class, by class index", repr(segments)),
-                (not self.crowd and bool(segments.crowd.any()), "no crowd", "crowd segments"),
-                (not self.scores and bool((segments.scores != 1).any()), "no scores", "scores other than 1"),
-                (not self.void and bool(segments.void.any()), "no void pixels", "void"),
-                (not self.nothing and bool((segments.ids[0] == 0).any()), "each pixel labelled or void", "pixels of no class"),
-                (len(segments.compact()) < len(segments), "segments with pixels", "a segment without any; call compact() first"),
+                (not self.overlap and not flat, "overlap", "segments that do not overlap", f"{len(segments.ids)} layers"),
+                (not self.instances and not alone, "instances", "one segment per class", repr(segments)),
+                (not self.instances and alone and not is_semantic(segments), "order", "segments by class index", repr(segments)),
+                (not self.crowd and bool(segments.crowd.any()), "crowd", "no crowd", "crowd segments"),
+                (not self.scores and bool((segments.scores != 1).any()), "scores", "no scores", "scores other than 1"),
+                (not self.void and bool(segments.void.any()), "void", "no void pixels", "void"),
+                (not self.nothing and nothing, "nothing", "each pixel labelled or void", "pixels of no class"),
+                (len(segments.compact()) < len(segments), "empty", "segments with pixels", "a segment without any"),
             ]
-        return [(wanted, received) for missing, wanted, received in found if missing]
+        return [Fault(what, sample.key, wanted, received) for missing, what, wanted, received in found if missing]
+
+
+class Fault(NamedTuple):
+    """A thing that a format cannot hold."""
+
+    what: str
+    key: str
+    """Of the first image that has it; empty for the data set."""
+    expected: str
+    received: str
+
+
+def losses(format: type[Format], dataset: Dataset) -> dict[str, tuple[Fault, int]]:
+    """Of each thing in `dataset` that the format has no room for, by name, the first case and the number of images with it."""
+    found: dict[str, tuple[Fault, int]] = {}
+
+    def add(fault: Fault) -> None:
+        first, count = found.get(fault.what, (fault, 0))
+        found[fault.what] = first, count + 1
+
+    holds = format.holds
+    for record in dataset.records:
+        if dataset.splits and not record.split:
+            add(Fault("splits", record.key, "a split for each image, or for none", "none for this one"))
+        elif holds.splits is not None and record.split not in holds.splits:
+            add(Fault("splits", record.key, f"a split among {', '.join(holds.splits)}", repr(record.split)))
+        if ".." in Path(record.key).parts or Path(record.key).is_absolute():
+            add(Fault("keys", record.key, "a key that stays within the folder", repr(record.key)))
+        elif "/" in inner_key(record) and not holds.folders:
+            add(Fault("keys", record.key, "a key without folders", repr(record.key)))
+    held = format.held(dataset.classes)
+    for name in ("names", "things", "void", "groups", "nothing", "colours"):
+        if getattr(held, name) != getattr(dataset.classes, name):
+            add(Fault("classes", "", f"{name} {getattr(held, name)}", repr(getattr(dataset.classes, name))))
+            break
+    for sample in dataset:
+        for fault in holds.faults(sample):
+            add(fault)
+    return found
+
+
+def check(format: type[Format], dataset: Dataset, name: str) -> None:
+    """Raise CannotHold, which tells the first thing that the format has no room for, and how many others there are."""
+    found = losses(format, dataset)
+    if found:
+        (first, _), *_ = found.values()
+        counted = ", ".join(f"{what} ({count} image{'s' * (count > 1)})" for what, (fault, count) in found.items() if fault.key)
+        raise CannotHold(
+            f"{name} cannot hold {first.key!r}" if first.key else name,
+            expected=first.expected,
+            received=first.received,
+            hint=f"Nothing was written.{f' In all it cannot hold: {counted}.' if counted else ''}",
+        )
 
 
 class Format(Protocol):
@@ -109,14 +158,19 @@ class Format(Protocol):
         """The data set in a folder."""
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """The classes as reading would give them back; CannotHold where their names have no place."""
+
+    @staticmethod
     def write(dataset: Dataset, path: Path, **options: Any) -> None:
         """Write a data set to a folder that has no data yet; CannotHold before the first byte."""
+
+
+def inner_key(record: Record) -> str:
+    """The key within its split: the inverse of `unique_keys`."""
+    return record.key.removeprefix(f"{record.split}/") if record.split else record.key
 
 
 def is_semantic(segments: Segments) -> bool:
     """Whether the rows are the classes that are present, each once, by index."""
     return bool((np.diff(segments.classes) > 0).all()) and not segments.ids[1:].any()
-
-
-def _refuse(format: str, key: str, expected: str, received: str) -> None:
-    raise CannotHold(f"{format} cannot hold {key!r}", expected=expected, received=received, hint="Nothing was written.")

@@ -11,12 +11,13 @@ from intarsia.core.catalogue import find, members
 from intarsia.core.errors import DatasetNotFound, OptionError, nearest
 from intarsia.data.folders import split_by_share
 from intarsia.data.label_cache import LabelCache
+from intarsia.data.splits import read_splits
 
 if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.data.holds import Format
 
-__all__ = ["detect", "open_dataset"]
+__all__ = ["detect", "located", "open_dataset"]
 
 FAMILY = "data.formats"
 
@@ -28,18 +29,21 @@ def open_dataset(
     val: float = 0.0,
     test: float = 0.0,
     seed: int = 0,
+    splits: str | os.PathLike[str] | None = None,
+    fold: int = 0,
     cache_bytes: int = 256 << 20,
     **options: Any,
 ) -> Dataset:
     """The data set in a folder, its format found by asking each file of `data/formats`, or named; `options` are the format's own.
 
-    `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`. The label cache takes
-    up to `cache_bytes` (see `LabelCache`).
+    `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`; `splits` is a file that
+    says which image is in which split instead (see `make_splits`), `fold` which of its folds is val. The label cache takes up to
+    `cache_bytes` (see `LabelCache`).
 
     A bare name such as "camvid" that is no folder here is looked for in the folder that INTARSIA_DATA names. Raises DatasetNotFound
     for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
     """
-    folder = _located(Path(path).expanduser())
+    folder = located(path)
     name = format or detect(folder, **options)
     member: Format = find(FAMILY, name)
     known = _options(name)
@@ -47,9 +51,11 @@ def open_dataset(
         if option not in known:
             raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
     opened = member.open(folder, **options)
-    dataset = opened.subset(split_by_share(opened.records, val, test, seed))
+    divided = opened if splits is None else read_splits(Path(splits)).apply(opened, fold=fold)
+    dataset = divided.subset(split_by_share(divided.records, val, test, seed))
     dataset.cache = LabelCache(cache_bytes)
-    general = {"val": (val, 0.0), "test": (test, 0.0), "seed": (seed, 0)}
+    file = None if splits is None else str(splits)
+    general = {"val": (val, 0.0), "test": (test, 0.0), "seed": (seed, 0), "splits": (file, None), "fold": (fold, 0)}
     dataset.options = options | {name: value for name, (value, default) in general.items() if value != default}
     return dataset
 
@@ -82,8 +88,9 @@ def _options(name: str) -> list[str]:
     return [option for option in inspect.signature(find(FAMILY, name).open).parameters if option != "path"]
 
 
-def _located(path: Path) -> Path:
-    """The folder itself, or the one of that name under INTARSIA_DATA."""
+def located(path: str | os.PathLike[str]) -> Path:
+    """The folder itself, or the one of that name under INTARSIA_DATA. Raises DatasetNotFound for neither."""
+    path = Path(path).expanduser()
     shelf = os.environ.get("INTARSIA_DATA", "")
     if not path.exists() and shelf and not path.is_absolute() and (Path(shelf) / path).is_dir():
         return Path(shelf) / path

@@ -8,8 +8,8 @@ from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, pair, places, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import found_images, pair, places, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import IdLabels
 from intarsia.data.records import FileReader
@@ -60,19 +60,19 @@ class ADE20K:
         return Dataset(records, classes, FileReader(IdLabels(coding)), name=path.name, root=path, format="ade20k")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """Names, and which are things. CannotHold for names that would be read as others."""
+        torn = [name for name in classes.names if name != name.strip() or len(name.splitlines()) != 1 or set(name) & set(",\t")]
+        if torn:
+            expected = "names of one line, without comma, tab, or space at either end"
+            raise CannotHold("ade20k", expected=expected, received=torn, hint="Nothing was written; mask_folder holds it.")
+        return ClassSet(classes.names, things=classes.things, void=("other",))
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write the same folders, images as PNG, and names; the shares of pixels that the file has columns for are 0."""
-        ADE20K.holds.check(dataset, "ade20k")
+        check(ADE20K, dataset, "ade20k")
         classes = dataset.classes
-        torn = [name for name in classes.names if name != name.strip() or len(name.splitlines()) != 1 or set(name) & set(",\t")]
-        plain = ClassSet(classes.names, things=classes.things, void=("other",))
-        if torn or classes != plain:
-            raise CannotHold(
-                "ade20k",
-                expected="names without comma, colours of the VOC map, void called other, one group",
-                received=torn or classes,
-                hint="Nothing was written; mask_folder holds it.",
-            )
         coding = Coding(classes, tuple(range(1, len(classes) + 1)), (VOID,))
         rows = [
             f"{index}\t0\t0\t0\t{int(name not in classes.things)}\t{name}\n" for index, name in enumerate(classes.names, start=1)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.class_files import read_classes, read_colours
 from intarsia.data.coding import VOID_NAMES, Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, listed, pair, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import found_images, listed, pair, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
 from intarsia.data.records import FileReader
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from intarsia.core.classes import ClassSet
 
 __all__ = ["CamVid"]
 
@@ -88,14 +87,28 @@ class CamVid:
         )
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """Names, colours and void; the things are those that CamVid has. CannotHold for names that would be read as others."""
+        torn = [name for name in (*classes.names, *classes.void) if name.splitlines() != [name] or name.strip().strip(",") != name]
+        void = tuple(name for name in classes.void if name.lower() in VOID_NAMES)
+        misread = [name for name in classes.names if name.lower() in VOID_NAMES]
+        for wrong, expected in (
+            (torn, "names of one line, without space or comma at either end"),
+            (misread, "no class called void"),
+        ):
+            if wrong:
+                raise CannotHold("camvid", expected=expected, received=wrong, hint="Nothing was written; mask_folder holds it.")
+        things = tuple(name for name in classes.names if name in THINGS)
+        return ClassSet(classes.names, classes.colours, things=things, void=void or ("Void",))
+
+    @staticmethod
     def write(dataset: Dataset, path: Path, *, layout: Literal["segnet", "fastai"] = "segnet") -> None:
         """Write either layout as PNG, ids in the order of the classes, void after them.
 
         Both layouts know the classes by name alone: which are things is CamVid's own choice of names.
         """
-        CamVid.holds.check(dataset, "camvid")
+        check(CamVid, dataset, "camvid")
         classes = dataset.classes
-        _check_classes(classes)
         names, count = (*classes.names, *classes.void), len(classes)
         coding = Coding(classes, tuple(range(count)), tuple(range(count, len(names))))
         folders = {"segnet": ("{split}/{key}.png", "{split}annot/{key}.png"), "fastai": ("images/{key}.png", "labels/{key}_P.png")}
@@ -124,23 +137,3 @@ def _suffix(path: Path) -> str:
     stems = {file.stem for file in (path / "images").iterdir()}
     labels = {file.stem for file in (path / "labels").glob("*.png")} - stems  # an image may itself be called NAME_P
     return next((suffix for suffix in ("_P", "_L") if any(f"{stem}{suffix}" in labels for stem in stems)), "")
-
-
-def _check_classes(classes: ClassSet) -> None:
-    """Raise CannotHold for classes that would come back as others."""
-    things = THINGS.intersection(classes.names)
-    misread = [name for name in classes.names if name.lower() in VOID_NAMES]
-    torn = [name for name in (*classes.names, *classes.void) if name.splitlines() != [name] or name.strip().strip(",") != name]
-    for fails, expected, received in (
-        (misread, "no class called void", misread),
-        (torn, "names of one line, without space or comma at either end", torn),
-        (classes.nothing or len(classes.groups) > 1, "one group of classes, no pixel of none", classes),
-        (set(classes.things) != things, f"CamVid's own things among the names, {sorted(things)}", list(classes.things)),
-        (
-            not classes.void or any(name.lower() not in VOID_NAMES for name in classes.void),
-            f"void called one of {', '.join(VOID_NAMES)}, in any case",
-            list(classes.void),
-        ),
-    ):
-        if fails:
-            raise CannotHold("camvid", expected=expected, received=received, hint="Nothing was written; mask_folder holds it.")

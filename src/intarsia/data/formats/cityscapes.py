@@ -12,8 +12,8 @@ from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError, neare
 from intarsia.core.segments import Segments, narrow
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import files_under, found_images, inner_key, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_labels, write_image, write_labels
 from intarsia.data.records import FileReader, Record
 
@@ -95,17 +95,22 @@ class Cityscapes:
         return Dataset(records, CODINGS[labels].classes, reader, name=path.name, root=path, format="cityscapes")
 
     @staticmethod
-    def write(dataset: Dataset, path: Path, *, labels: Labels = "train") -> None:
-        """Write the same folders with labelIds and instanceIds, for the 19 classes of the benchmark, or "all"."""
-        Cityscapes.holds.check(dataset, "cityscapes")
-        coding = CODINGS[labels]
-        if dataset.classes != coding.classes:
+    def held(classes: ClassSet) -> ClassSet:
+        """The 19 of the benchmark, or all 28 where one of the others is among them. CannotHold for other names."""
+        known = CODINGS["all" if set(classes.names) & set(UNTRAINED) else "train"].classes
+        strange = [name for name in classes.names if name not in known.names]
+        if strange:
+            expected = f"its own classes: {', '.join(known.names)}"
             raise CannotHold(
-                "cityscapes",
-                expected=f"its own {len(coding.classes)} classes",
-                received=dataset.classes,
-                hint="Nothing was written; coco_panoptic holds them.",
+                "cityscapes", expected=expected, received=strange, hint="Nothing was written; coco_panoptic holds them."
             )
+        return known
+
+    @staticmethod
+    def write(dataset: Dataset, path: Path) -> None:
+        """Write the same folders with labelIds and instanceIds."""
+        check(Cityscapes, dataset, "cityscapes")
+        coding = next(coding for coding in CODINGS.values() if coding.classes == dataset.classes)
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 segments, key = sample.segments, inner_key(record)

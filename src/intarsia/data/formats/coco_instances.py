@@ -10,8 +10,8 @@ import msgspec
 from intarsia.core.errors import DatasetNotFound, LabelError
 from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, classes_of, ordered_splits, split_of
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, listing, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
 from intarsia.data.records import Record, ends
 from intarsia.ops.rle import to_rle
@@ -85,13 +85,18 @@ class CocoInstances:
         )
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `images/SPLIT/KEY.png` and `annotations/instances_SPLIT.json`, masks as run lengths, which lose no hole and no
         part.
 
         What COCO has no field for (colours, which are things, void's name, groups) stands under `info`, where other tools skip it.
         """
-        CocoInstances.holds.check(dataset, "coco_instances")
+        check(CocoInstances, dataset, "coco_instances")
         classes = dataset.classes
         with whole_folder(path) as folder:
             splits = dataset.splits or ("",)

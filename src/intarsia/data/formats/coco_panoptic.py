@@ -13,8 +13,8 @@ from intarsia.core.errors import DatasetNotFound, LabelError
 from intarsia.core.segments import Segments, narrow
 from intarsia.data.coco_file import Category, ImageEntry, categories_of, classes_of, ordered_splits, read_json, split_of
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, listing, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
 from intarsia.data.records import Record, ends
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from intarsia.core.classes import ClassSet
 
 __all__ = ["CocoPanoptic"]
 
@@ -107,12 +109,17 @@ class CocoPanoptic:
         return Dataset(records, classes, reader, name=path.name, root=path, format="coco_panoptic")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `images/SPLIT/KEY.png`, `annotations/panoptic_SPLIT/KEY.png` and `annotations/panoptic_SPLIT.json`.
 
         What COCO has no field for (void's name, groups) stands under `info`, where other tools skip it.
         """
-        CocoPanoptic.holds.check(dataset, "coco_panoptic")
+        check(CocoPanoptic, dataset, "coco_panoptic")
         classes = dataset.classes
         with whole_folder(path) as folder:
             for split in dataset.splits or ("",):

@@ -17,9 +17,9 @@ from intarsia.core.files import whole_file
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, places, unique_keys, whole_folder
+from intarsia.data.folders import found_images, places, unique_keys, whole_folder
 from intarsia.data.geojson import VECTOR, burnt, class_of, features
-from intarsia.data.holds import Holds
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
 
@@ -92,10 +92,15 @@ class GeoTIFF:
         return Dataset(records, coding.classes, reader, name=path.name, root=path, format="geotiff")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `SPLIT/images/KEY.tif`, `SPLIT/labels/KEY.tif` on the same grid, and `classes.json`."""
         rasterio = _rasterio()
-        GeoTIFF.holds.check(dataset, "geotiff")
+        check(GeoTIFF, dataset, "geotiff")
         nowhere = [sample.key for sample in dataset if "transform" not in (sample.geo or {})]
         if nowhere:
             raise CannotHold("geotiff", expected="images with a place on Earth", received=nowhere[:3], hint="Nothing was written.")

@@ -11,14 +11,16 @@ from intarsia.core.errors import DatasetNotFound, LabelError
 from intarsia.data.class_files import coding_near, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, inner_key, split_folders, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import found_images, split_folders, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import IdLabels
 from intarsia.data.records import FileReader, Record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from intarsia.core.classes import ClassSet
 
 __all__ = ["ImageFolder"]
 
@@ -70,9 +72,14 @@ class ImageFolder:
         return Dataset(records, coding.classes, reader, name=path.name, root=path, format="image_folder")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `SPLIT/images/KEY.png`, `SPLIT/masks/KEY.png`, `SPLIT/metadata.csv` and `classes.json`."""
-        ImageFolder.holds.check(dataset, "image_folder")
+        check(ImageFolder, dataset, "image_folder")
         coding = Coding.from_classes(dataset.classes)
         with whole_folder(path) as folder:
             for split in dataset.splits or ("",):

@@ -17,8 +17,8 @@ from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError
 from intarsia.data.coco_file import read_json
 from intarsia.data.dataset import SPLITS, Dataset
-from intarsia.data.folders import files_under, found_images, inner_key, split_folders, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import files_under, found_images, split_folders, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
 from intarsia.data.records import FileReader, Record
 from intarsia.ops.packing import pack, window_of
@@ -102,18 +102,19 @@ class LabelMe:
         return Dataset(found_images(unique_keys(records), [path]), classes, reader, name=path.name, root=path, format="labelme")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """The names, all things. CannotHold for names that would be read as others."""
+        torn = [name for name in classes.names if name.splitlines() != [name] or name != name.strip() or name == BACKGROUND]
+        if torn:
+            expected = f"names of one line, without space at either end, none called {BACKGROUND}"
+            raise CannotHold("labelme", expected=expected, received=torn, hint="Nothing was written; coco_instances holds it.")
+        return ClassSet(classes.names, things=classes.names, void=(IGNORE,), nothing=True)
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write images as PNG, beside each a JSON file of masks, and `labels.txt`: for things alone, in the VOC map's colours."""
-        LabelMe.holds.check(dataset, "labelme")
+        check(LabelMe, dataset, "labelme")
         classes = dataset.classes
-        torn = [name for name in classes.names if name.splitlines() != [name] or name != name.strip() or name == BACKGROUND]
-        if torn or classes != ClassSet(classes.names, things=classes.names, void=(IGNORE,), nothing=True):
-            raise CannotHold(
-                "labelme",
-                expected=f"things alone, of names of one line, in the VOC map's colours, void called {IGNORE}",
-                received=torn or classes,
-                hint="Nothing was written; coco_instances or coco_panoptic hold it.",
-            )
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 segments = sample.segments

@@ -14,7 +14,7 @@ from intarsia.data import folders
 from intarsia.data.class_files import coding_near, find_class_file, numbers_objects, read_classes, read_colours, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.holds import Holds, is_semantic
+from intarsia.data.holds import Holds, check, inner_key, is_semantic
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
 from intarsia.data.records import FileReader, Record
@@ -80,12 +80,17 @@ class MaskFolder:
         return Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `images/SPLIT/KEY`, `masks/SPLIT/KEY` and `classes.json`: PNG where it holds the pixels exactly, else `.npy`.
 
         Masks are ids by class index, or, where an image has several segments of one class, numbered objects of the only class.
         """
-        MaskFolder.holds.check(dataset, "mask_folder")
+        check(MaskFolder, dataset, "mask_folder")
         truths = [dataset.segments(index) for index in range(len(dataset))]
         numbered = any(truth is not None and not is_semantic(truth) for truth in truths)
         most = max((len(truth) for truth in truths if truth is not None), default=0)
@@ -110,7 +115,7 @@ class MaskFolder:
 
 
 def _file(folder: Path, kind: str, record: Record, suffix: str) -> Path:
-    return folder / kind / record.split / f"{folders.inner_key(record)}{suffix}"
+    return folder / kind / record.split / f"{inner_key(record)}{suffix}"
 
 
 def _meaning(

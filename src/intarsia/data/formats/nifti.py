@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, MissingExtra, PairingError, UnreadableFile
-from intarsia.core.files import whole_file
+from intarsia.core.errors import DatasetNotFound, LabelError, MissingExtra, PairingError, UnreadableFile
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
 
@@ -51,6 +50,7 @@ class NIfTI:
     holds: ClassVar[Holds] = Holds(
         volumes=True,
         images=False,
+        folders=False,
         unlabelled=True,
         channels=None,
         dtypes=("uint8", "uint16", "int16", "int32", "float32"),
@@ -86,26 +86,28 @@ class NIfTI:
         return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="nifti")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `images/KEY.nii.gz` and `labels/KEY.nii.gz`, or `imagesTr` and `imagesTs` where there are splits, on the grid of
         each sample, and `classes.json`.
         """
         nibabel = _nibabel()
-        NIfTI.holds.check(dataset, "nifti")
-        nested = [key for key in dataset.keys if "/" in key]
-        if nested:
-            raise CannotHold("nifti", expected="keys without folders", received=nested[:3], hint="Nothing was written.")
+        check(NIfTI, dataset, "nifti")
         coding = Coding.from_classes(dataset.classes)
         places = {"": ("images", "labels"), "train": FOLDERS[0][:2], "test": FOLDERS[1][:2]}
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 affine = (sample.geo or {}).get("affine") or np.diag([*reversed(sample.spacing or (1.0, 1.0, 1.0)), 1.0])
-                volume = sample.image[..., 0] if sample.image.shape[-1] == 1 else sample.image
-                arrays = [volume] if sample.segments is None else [volume, coding.labels(sample.segments)]
+                image = sample.image[..., 0] if sample.image.shape[-1] == 1 else sample.image
+                arrays = [image] if sample.segments is None else [image, coding.labels(sample.segments)]
                 for place, array in zip(places[record.split], arrays, strict=False):
-                    with whole_file(folder / place / f"{record.key}.nii.gz") as draft:
-                        order = (2, 1, 0, *range(3, array.ndim))  # (D, H, W, C) -> (i, j, k, C)
-                        draft.write_bytes(gzip.compress(nibabel.Nifti1Image(array.transpose(order), np.asarray(affine)).to_bytes(), 6))
+                    order = (2, 1, 0, *range(3, array.ndim))  # (D, H, W, C) -> (i, j, k, C)
+                    volume = nibabel.Nifti1Image(array.transpose(order), np.asarray(affine))
+                    write_bytes(folder / place / f"{record.key}.nii.gz", gzip.compress(volume.to_bytes(), 6))
             write_bytes(folder / "classes.json", write_classes(coding))
 
 

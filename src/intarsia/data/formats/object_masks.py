@@ -11,8 +11,8 @@ from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError
 from intarsia.core.segments import Segments
 from intarsia.data.dataset import SPLITS, Dataset
-from intarsia.data.folders import files_under, found_images, inner_key, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import LABEL_SUFFIXES, read_image, read_labels, write_image, write_labels
 from intarsia.data.records import FileReader, Record
 from intarsia.ops.packing import pack_crops
@@ -31,7 +31,7 @@ class ObjectMasks:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False)
+    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, folders=False)
     looks: ClassVar[str] = "KEY/images/ + KEY/masks/ with a mask for each object"
 
     @staticmethod
@@ -66,18 +66,17 @@ class ObjectMasks:
         )
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """One class, called object; CannotHold for more."""
+        if len(classes) > 1:
+            expected, hint = "one class", "Nothing was written; coco_instances holds them."
+            raise CannotHold("object_masks", expected=expected, received=f"{len(classes)}", hint=hint)
+        return ClassSet(("object",), things=("object",), nothing=True)
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `SPLIT/KEY/images/KEY.png` and `SPLIT/KEY/masks/00001.png`, 0 and 255, numbered by row: for one class, a thing."""
-        ObjectMasks.holds.check(dataset, "object_masks")
-        classes = dataset.classes
-        nested = [record.key for record in dataset.records if "/" in inner_key(record)]
-        if classes != ClassSet(("object",), things=("object",), nothing=True) or nested:
-            raise CannotHold(
-                "object_masks",
-                expected="one class, called object, a thing, and keys without folders",
-                received=nested[:3] or classes,
-                hint="Nothing was written; coco_instances holds it.",
-            )
+        check(ObjectMasks, dataset, "object_masks")
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check

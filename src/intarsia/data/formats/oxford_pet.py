@@ -10,7 +10,7 @@ from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError, neare
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import files_under, found_images, pair, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.holds import Holds, check
 from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
 from intarsia.data.records import FileReader
 
@@ -24,6 +24,7 @@ __all__ = ["OxfordPet"]
 
 Labels = Literal["pet", "species", "breed"]
 PET, BACKGROUND, BORDER = 1, 2, 3
+PETS = ClassSet(("background", "pet"), things=("pet",), void=("border",))
 LISTS = {"train": "trainval.txt", "test": "test.txt"}
 
 
@@ -70,20 +71,18 @@ class OxfordPet:
         return Dataset(found_images(records, [path / "images"]), classes, reader, name=path.name, root=path, format="oxford_pet")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """Background and pet; CannotHold for others."""
+        if classes.names != PETS.names:
+            expected = "the classes background and pet"
+            raise CannotHold("oxford_pet", expected=expected, received=classes.names, hint="Nothing was written.")
+        return PETS
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write images as PNG, trimaps, and the lists with the names alone: for the classes background and pet."""
-        OxfordPet.holds.check(dataset, "oxford_pet")
-        classes = dataset.classes
-        if (classes.names, classes.things, classes.void) != (("background", "pet"), ("pet",), ("border",)) or len(
-            classes.groups
-        ) > 1:
-            raise CannotHold(
-                "oxford_pet",
-                expected="the classes background and pet, and void called border",
-                received=classes,
-                hint="Nothing was written.",
-            )
-        coding = Coding(classes, (BACKGROUND, PET), (BORDER,))
+        check(OxfordPet, dataset, "oxford_pet")
+        coding = Coding(dataset.classes, (BACKGROUND, PET), (BORDER,))
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check

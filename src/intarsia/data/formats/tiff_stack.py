@@ -15,7 +15,7 @@ from intarsia.data.class_files import find_class_file, read_classes, write_class
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import found_images, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
 
@@ -43,7 +43,13 @@ class TiffStack:
 
     general: ClassVar[bool] = False
     holds: ClassVar[Holds] = Holds(
-        volumes=True, images=False, unlabelled=True, channels=(1,), dtypes=("uint8", "uint16", "int16", "float32"), splits=("",)
+        volumes=True,
+        images=False,
+        folders=False,
+        unlabelled=True,
+        channels=(1,),
+        dtypes=("uint8", "uint16", "int16", "float32"),
+        splits=("",),
     )
     looks: ClassVar[str] = "KEY-volume.tif + KEY-labels.tif of many pages"
 
@@ -70,18 +76,18 @@ class TiffStack:
         return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="tiff_stack")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them."""
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `KEY-volume.tif` and `KEY-labels.tif` for each volume of one channel, and `classes.json`."""
         tifffile = _tifffile()
-        TiffStack.holds.check(dataset, "tiff_stack")
-        nested = [key for key in dataset.keys if "/" in key or key.lower() in SPLITS]
-        if nested:
-            raise CannotHold(
-                "tiff_stack",
-                expected="keys without folders, not named like a split",
-                received=nested[:3],
-                hint="Nothing was written.",
-            )
+        check(TiffStack, dataset, "tiff_stack")
+        misread = [key for key in dataset.keys if key.lower() in SPLITS]
+        if misread:
+            raise CannotHold("tiff_stack", expected="keys that name no split", received=misread, hint="Nothing was written.")
         coding = Coding.from_classes(dataset.classes)
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):

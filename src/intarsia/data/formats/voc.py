@@ -14,7 +14,7 @@ from intarsia.data.class_files import find_class_file, read_classes, write_class
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import found_images, listed, pair, whole_folder
-from intarsia.data.holds import Holds, is_semantic
+from intarsia.data.holds import Holds, check, is_semantic
 from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
 from intarsia.data.records import FileReader
 
@@ -78,14 +78,19 @@ class VOC:
         )
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """All of them, up to 255; CannotHold for more."""
+        if len(classes) > VOID:
+            raise CannotHold("voc", expected=f"at most {VOID} classes", received=len(classes), hint="Nothing was written.")
+        return classes
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write the same folders, images as PNG because JPEG would change them, and a `classes.json`, whose ids are those of the
         challenge where the names are. Object numbers are those of the things, in order, where an image has two of a class.
         """
-        VOC.holds.check(dataset, "voc")
+        check(VOC, dataset, "voc")
         classes = dataset.classes
-        if len(classes) > VOID:
-            raise CannotHold("voc", expected=f"at most {VOID} classes", received=len(classes), hint="Nothing was written.")
         known = set(classes.names) <= set(NAMES)
         coding = Coding(classes, tuple(NAMES.index(name) if known else index for index, name in enumerate(classes.names)), (VOID,))
         palette = ((0, 0, 0), *default_colours(255))

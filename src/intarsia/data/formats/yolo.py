@@ -10,11 +10,11 @@ import numpy as np
 import yaml
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import CannotHold, DatasetNotFound, InvalidNoun, LabelError
+from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError
 from intarsia.core.segments import Segments
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import files_under, found_images, inner_key, unique_keys, whole_folder
-from intarsia.data.holds import Holds
+from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
+from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
 from intarsia.data.records import Record, ends
 from intarsia.ops.packing import pack
@@ -68,16 +68,17 @@ class YOLO:
         return Dataset(records, _classes(file, content), YoloReader(), name=path.name, root=path, format="yolo")
 
     @staticmethod
+    def held(classes: ClassSet) -> ClassSet:
+        """The names, all things."""
+        return ClassSet(classes.names, things=classes.names, nothing=True)
+
+    @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
         """Write `images/SPLIT/KEY.png`, `labels/SPLIT/KEY.txt` and `data.yaml`: polygons, and run lengths where an object has holes
         or parts that no polygon tells.
         """
-        YOLO.holds.check(dataset, "yolo")
+        check(YOLO, dataset, "yolo")
         classes = dataset.classes
-        if classes != ClassSet(classes.names, things=classes.names, nothing=True):
-            raise CannotHold(
-                "yolo", expected="things alone, in the VOC map's colours", received=classes, hint="Nothing was written."
-            )
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check

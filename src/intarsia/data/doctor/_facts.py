@@ -1,0 +1,183 @@
+"""Facts: what one pair of image and label says of itself, read once and small enough to keep for every pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from intarsia.core.errors import DataError
+from intarsia.data.images import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from intarsia.data.records import Record
+
+__all__ = ["Facts", "ImageFacts", "LabelFacts", "read_facts"]
+
+ORIENTATION = 274
+"""The EXIF tag."""
+THUMB = 16
+"""Pixels of a thumbnail each way."""
+MOST_VALUES = 4096
+"""Different values beyond which a label is no label map; none are counted then."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image."""
+
+    error: str = ""
+    """Why it cannot be read; all else is then empty."""
+    size: tuple[int, ...] = ()
+    """As shown, EXIF orientation applied."""
+    dtype: str = ""
+    channels: int = 0
+    orientation: int = 1
+    """EXIF: 1 is upright."""
+    digest: bytes = b""
+    """Of the pixels."""
+    thumb: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((THUMB, THUMB), np.uint8))
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What is known of a label file that holds a value for each pixel."""
+
+    error: str = ""
+    size: tuple[int, ...] = ()
+    dtype: str = ""
+    mode: str = ""
+    """Pillow's name: L and P hold ids, RGB colours; empty for what is no picture."""
+    lossy: bool = False
+    counts: dict[int, int] = field(default_factory=dict)
+    """The pixels of each value, where it has one channel and not too many values."""
+    between: dict[int, int] = field(default_factory=dict)
+    """Of those, the pixels that lie between two others along a line and whose value lies between theirs."""
+    edges: int = 0
+    """The pixels that differ from the next along a line."""
+    colours: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    """The pixels of each colour of a label in RGB, where there are not too many."""
+    parts: dict[int, int] = field(default_factory=dict)
+    """The connected parts of each value above 0."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A pair, or one half of it."""
+
+    record: Record
+    image: ImageFacts | None
+    label: LabelFacts | None
+    areas: tuple[tuple[int, float], ...] = ()
+    """(class, pixels) of each segment, where the truth could be read."""
+    problem: DataError | None = None
+    """Why the truth could not be read."""
+
+
+def read_facts(record: Record, truth: Callable[[Record], Any] | None) -> Facts:
+    """The facts of one pair; `truth` reads its segments."""
+    image = None if record.image is None else _image(record.image)
+    label = None if record.label is None or not _is_picture(record.label) else _label(record.label)
+    areas: tuple[tuple[int, float], ...] = ()
+    problem = None
+    if truth is not None and not (label and label.error):
+        try:
+            segments = truth(record)
+            if segments is not None:
+                areas = tuple(zip(segments.classes.tolist(), segments.areas.tolist(), strict=True))
+        except DataError as error:
+            problem = error
+    return Facts(record, image, label, areas, problem)
+
+
+def _image(path: Path) -> ImageFacts:
+    try:
+        pixels = read_image(path)
+    except DataError as error:
+        return ImageFacts(error=str(error))
+    grey = np.asarray(pixels, np.float32)
+    grey = grey.reshape(-1, *grey.shape[-3:])[0].mean(axis=-1)  # (..., H, W, C) -> (H, W)
+    low, high = float(grey.min()), float(grey.max())
+    small = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    thumb = ((small - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)
+    orientation = 1
+    if path.suffix.lower() in (".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp"):
+        try:
+            with Image.open(path) as picture:
+                orientation = int(picture.getexif().get(ORIENTATION, 1))
+        except (OSError, ValueError, SyntaxError):
+            orientation = 1
+    digest = blake2b(f"{pixels.dtype}{pixels.shape}".encode() + pixels.tobytes(), digest_size=16).digest()
+    return ImageFacts("", pixels.shape[:-1], str(pixels.dtype), pixels.shape[-1], orientation, digest, thumb)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".jpg", ".jpeg", ".webp", ".npy")
+
+
+def _label(path: Path) -> LabelFacts:
+    """The values as the file holds them: of a palette the indices."""
+    lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
+    try:
+        if path.suffix.lower() == ".npy":
+            values, mode = np.load(path, allow_pickle=False), "I"
+        else:
+            with Image.open(BytesIO(path.read_bytes())) as picture:
+                mode = picture.mode
+                values = np.array(picture).astype(np.uint8) if mode == "1" else np.array(picture)
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        return LabelFacts(error=str(error) or type(error).__name__, lossy=lossy)
+    facts: dict[str, Any] = {"size": values.shape[:2], "dtype": str(values.dtype), "mode": mode, "lossy": lossy}
+    if mode in ("RGB", "RGBA", "CMYK", "LA"):
+        return LabelFacts(**facts, colours=_colours(values))
+    counted, counts = np.unique(values, return_counts=True)
+    if values.dtype.kind not in "ui" or len(counted) > MOST_VALUES:
+        return LabelFacts(**facts)
+    return LabelFacts(
+        **facts | {"size": values.shape},
+        counts=dict(zip(counted.tolist(), counts.tolist(), strict=True)),
+        between=_between(values),
+        edges=sum(int(np.count_nonzero(np.diff(values.astype(np.int64), axis=axis))) for axis in (-1, -2)),
+        parts=_parts(values, counted) if values.ndim == 2 and len(counted) <= 256 else {},
+    )
+
+
+def _colours(values: NDArray[Any]) -> dict[tuple[int, int, int], int]:
+    rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, axis=-1)
+    packed = rgb.astype(np.int32) @ np.array([65536, 256, 1], np.int32)  # (H, W, 3) -> (H, W)
+    found, counts = np.unique(packed, return_counts=True)
+    if len(found) > MOST_VALUES:
+        return {}
+    return {
+        (value >> 16, value >> 8 & 255, value & 255): count for value, count in zip(found.tolist(), counts.tolist(), strict=True)
+    }
+
+
+def _between(values: NDArray[Any]) -> dict[int, int]:
+    """Of each value the pixels with a lower neighbour on one side and a higher one on the other, along either axis."""
+    signed = values.astype(np.int64)
+    inner = np.zeros(values.shape, np.bool_)
+    for axis in (-1, -2):
+        moved = np.moveaxis(signed, axis, -1)
+        here, before, after = moved[..., 1:-1], moved[..., :-2], moved[..., 2:]
+        np.moveaxis(inner, axis, -1)[..., 1:-1] |= ((before < here) & (here < after)) | ((before > here) & (here > after))
+    found, counts = np.unique(values[inner], return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _parts(values: NDArray[Any], counted: NDArray[Any]) -> dict[int, int]:
+    """The 8-connected parts of each value above 0."""
+    parts = {}
+    for value in counted[counted > 0].tolist():
+        parts[value] = cv2.connectedComponents((values == value).astype(np.uint8), connectivity=8)[0] - 1
+    return parts

@@ -1,0 +1,76 @@
+"""Check and Finding: how one thing is looked for, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["Check", "Finding", "Part", "left_out"]
+
+Severity = Literal["error", "warning", "note"]
+"""An error would spoil a training, a warning may, a note is good to know."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, with all the images that have it."""
+
+    check: str
+    severity: Severity
+    message: str
+    """What is wrong, with numbers."""
+    remedy: str
+    """What to do, exactly."""
+    keys: tuple[str, ...]
+    files: tuple[str, ...]
+    """Of each key the file to look at."""
+
+
+@dataclass
+class Part:
+    """One pair on its way into a mended copy."""
+
+    facts: Facts
+    image: NDArray[Any]
+    """(H, W, C) as stored, EXIF orientation not applied."""
+    labels: NDArray[Any] | None
+    """Ids (H, W), or colours (H, W, 3)."""
+    kept: bool = True
+
+
+@dataclass(frozen=True)
+class Check:
+    """What each file in data/doctor holds: one thing that can be wrong.
+
+    `cases` gives the pairs that have it, none where all is well, and numbers for the texts, in which {count} and {first} are known.
+    """
+
+    severity: Severity
+    cases: Callable[[Survey], tuple[Sequence[Facts], dict[str, Any]]]
+    message: str
+    remedy: str
+    mend: Callable[[Part, Survey], None] | None = None
+    """Changes a pair so that the thing is not found in the copy; None where nobody but its maker could."""
+
+    def find(self, name: str, survey: Survey) -> Finding | None:
+        """The finding under that name, or None."""
+        some, numbers = self.cases(survey)
+        if not some:
+            return None
+        files = tuple(str(one.record.label or one.record.image or one.record.key) for one in some)
+        known = {"count": len(some), "first": files[0], "s": "" if len(some) == 1 else "s"} | numbers
+        keys = tuple(one.record.key for one in some)
+        return Finding(name, self.severity, self.message.format(**known), self.remedy.format(**known), keys, files)
+
+
+def left_out(part: Part, survey: Survey) -> None:
+    """Mends by leaving the pair out of the copy."""
+    part.kept = False

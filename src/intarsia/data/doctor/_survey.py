@@ -1,0 +1,119 @@
+"""Survey: a folder as the doctor sees it, even where it cannot be opened."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from intarsia.core.errors import DataError, IntarsiaError
+from intarsia.data import folders
+from intarsia.data.class_files import coding_near
+from intarsia.data.doctor._facts import Facts, read_facts
+from intarsia.data.images import IMAGE_SUFFIXES
+from intarsia.data.label_files import IdLabels, ObjectLabels
+from intarsia.data.open import detect, open_dataset
+from intarsia.data.records import FileReader, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from intarsia.core.classes import ClassSet
+    from intarsia.data.coding import Coding
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that the checks look at."""
+
+    path: Path
+    format: str
+    facts: tuple[Facts, ...]
+    coding: Coding | None = None
+    """What the ids of label files mean, where they are ids."""
+    classes: ClassSet | None = None
+    objects: bool = False
+    """Whether the label files number objects."""
+    colours: bool = False
+    """Whether the label files are read by colour."""
+    refused: str = ""
+    """Why the folder could not be opened."""
+    size: tuple[int, int] | None = None
+    """What images are resized to in training, where that is known."""
+
+    @property
+    def pairs(self) -> list[Facts]:
+        """Those with an image and a label file, both readable."""
+        return [
+            facts
+            for facts in self.facts
+            if facts.image is not None and not facts.image.error and facts.label is not None and not facts.label.error
+        ]
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """The pixels of each value in all label files."""
+        total: dict[int, int] = {}
+        for facts in self.facts:
+            for value, count in (facts.label.counts if facts.label else {}).items():
+                total[value] = total.get(value, 0) + count
+        return total
+
+
+def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Survey:
+    """Reads every file once, in parallel. Raises DatasetNotFound where there is nothing that looks like data."""
+    name = format or detect(path, **options)
+    dataset, refused = None, ""
+    try:
+        dataset = open_dataset(path, format=name, **options)
+    except DataError as error:
+        refused = str(error)
+    if name == "mask_folder":
+        records, coding = _of_folders(path, options)
+        reader = dataset.reader if dataset is not None else None
+        labels = reader.labels if isinstance(reader, FileReader) else None
+        coding = labels.coding if isinstance(labels, IdLabels) else coding
+        truth = dataset.reader.segments if dataset is not None else None
+        return Survey(
+            path,
+            name,
+            _read(records, truth),
+            coding if not isinstance(labels, ObjectLabels) else None,
+            dataset.classes if dataset is not None else coding.classes if coding else None,
+            objects=isinstance(labels, ObjectLabels),
+            colours=bool(options.get("by_colour")),
+            refused=refused,
+            size=size,
+        )
+    if dataset is None:
+        return Survey(path, name, (), refused=refused, size=size)
+    labels = dataset.reader.labels if isinstance(dataset.reader, FileReader) else None
+    coding = labels.coding if isinstance(labels, IdLabels) else None
+    return Survey(path, name, _read(dataset.records, dataset.reader.segments), coding, dataset.classes, size=size)
+
+
+def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Coding | None]:
+    """Every image and every mask, paired or alone, and the class file where there is one."""
+    rule = options.get("rule", "{stem}")
+    records = []
+    for split, images, masks in folders.places(path, options.get("images"), options.get("masks")):
+        pictures = folders.files_under(images)
+        labels = folders.files_under(masks, IMAGE_SUFFIXES) if masks is not None and masks.is_dir() else {}
+        wanted = {key: folders.renamed(key, rule) for key in pictures}
+        records += [Record(key, pictures[key], labels.get(name), split) for key, name in wanted.items()]
+        used = set(wanted.values())
+        records += [Record(key, None, label, split) for key, label in labels.items() if key not in used and rule == "{stem}"]
+    records = folders.unique_keys(records)
+    try:
+        return list(folders.split_by_lists(path, records)), coding_near(path, above=0)
+    except IntarsiaError:
+        return records, None
+
+
+def _read(records: Sequence[Record], truth: Callable[[Record], Any] | None) -> tuple[Facts, ...]:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return tuple(pool.map(lambda record: read_facts(record, truth if record.image is not None else None), records))

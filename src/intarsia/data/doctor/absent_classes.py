@@ -1,0 +1,32 @@
+"""Classes of the list that no image shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["absent_classes"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    seen = {index for one in survey.facts for index, pixels in one.areas if pixels}
+    if survey.classes is None or not seen:
+        return [], {}
+    absent = [name for index, name in enumerate(survey.classes.names) if index not in seen]
+    more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+    return list(survey.facts[:1]) if absent else [], {"classes": len(absent), "names": ", ".join(absent[:8]) + more}
+
+
+absent_classes = Check(
+    "warning",
+    _cases,
+    "{classes} of the classes occur in no image: {names}",
+    "Nothing can be learnt of them: take them from the class list, or add images",
+)

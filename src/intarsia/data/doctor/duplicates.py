@@ -1,0 +1,42 @@
+"""The same image more than once in a split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check, left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["duplicates"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    again = [one for group in same(survey) for one in group if any(_before(other, one) for other in group)]
+    return again, {}
+
+
+def same(survey: Survey) -> list[list[Facts]]:
+    """The groups of images that are equal pixel by pixel."""
+    groups: dict[bytes, list[Facts]] = {}
+    for one in survey.facts:
+        if one.image and one.image.digest:
+            groups.setdefault(one.image.digest, []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _before(other: Facts, one: Facts) -> bool:
+    return other.record.split == one.record.split and other.record.key < one.record.key
+
+
+duplicates = Check(
+    "warning",
+    _cases,
+    "{count} image{s} that are there already, pixel by pixel: {first}",
+    "Remove them: they weigh double and make scores look surer than they are",
+    left_out,
+)

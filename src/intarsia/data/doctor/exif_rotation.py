@@ -1,0 +1,39 @@
+"""Images that EXIF turns, while their masks lie as the camera's sensor did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["exif_rotation"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    return [one for one in survey.pairs if turned(one)], {}
+
+
+def turned(one: Facts) -> bool:
+    """Whether the mask has the size of the image before it is turned, and another one after."""
+    assert one.image is not None
+    assert one.label is not None
+    return one.image.orientation > 4 and one.label.size == one.image.size[::-1] and one.label.size != one.image.size
+
+
+def _mend(part: Part, survey: Survey) -> None:
+    """Nothing to change: the copy is written as stored, without EXIF, and so lies as its mask."""
+
+
+exif_rotation = Check(
+    "error",
+    _cases,
+    "{count} image{s} that EXIF turns while the mask is not: {first}",
+    "Strip the EXIF orientation from the images, or turn the masks with it.",
+    _mend,
+)

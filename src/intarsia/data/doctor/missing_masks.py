@@ -1,0 +1,30 @@
+"""Images without a mask beside others that have one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check, left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["missing_masks"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    some = [one for one in survey.facts if one.record.image and not one.record.label]
+    labelled = any(one.record.image and one.record.label for one in survey.facts)
+    return some if labelled and survey.format == "mask_folder" else [], {}
+
+
+missing_masks = Check(
+    "error",
+    _cases,
+    "{count} image{s} without a mask: {first}",
+    "Add the masks, remove the images, or say how masks are named: --data-args rule={{stem}}_mask.png",
+    left_out,
+)

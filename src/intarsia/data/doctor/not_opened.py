@@ -1,0 +1,26 @@
+"""A folder that cannot be opened, for a reason that no other check knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._facts import Facts
+from intarsia.data.doctor._finding import Check
+from intarsia.data.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["not_opened"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    paired = all(one.record.image and one.record.label for one in survey.facts)
+    return (survey.facts[:1] or (NOTHING,)) if survey.refused and paired else (), {"what": survey.refused}
+
+
+NOTHING = Facts(Record(""), None, None)
+
+not_opened = Check("error", _cases, "the data set cannot be opened: {what}", "As the message says")

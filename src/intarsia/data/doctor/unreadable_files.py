@@ -1,0 +1,28 @@
+"""Images and labels that are corrupt, truncated, or no picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check, left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["unreadable_files"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    return [one for one in survey.facts if (one.image and one.image.error) or (one.label and one.label.error)], {}
+
+
+unreadable_files = Check(
+    "error",
+    _cases,
+    "{count} file{s} cannot be read to the end, first the pair of {first}",
+    "Copy them anew from their source, or remove both image and label.",
+    left_out,
+)

@@ -1,0 +1,195 @@
+"""Splits: which image is trained on, which chooses, which tests; made once, kept in a small file, the same on each machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from intarsia.core.errors import DatasetNotFound, LabelError, LeakError, OptionError, nearest
+from intarsia.data.dataset import shuffled
+from intarsia.data.images import write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from intarsia.data.dataset import Dataset
+
+__all__ = ["Splits", "class_pixels", "groups_of", "make_splits", "read_splits"]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The split of each key; of k-fold ones "0", "1" ... name the folds, of which each is the val of one training.
+
+    >>> kept = Splits({"a": "train", "b": "val"})
+    >>> kept.keys("val")
+    ['b']
+    """
+
+    of: Mapping[str, str]
+    folds: int = 0
+    """How many; 0 for splits that are no folds."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """The group of each key, such as its patient; no two splits may share one."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """How they were made, for the reader of the file."""
+
+    def keys(self, split: str) -> list[str]:
+        """Those of one split, in the order of the file."""
+        return [key for key, own in self.of.items() if own == split]
+
+    def apply(self, dataset: Dataset, *, fold: int = 0) -> Dataset:
+        """The data set in these splits, images that they do not name left out; of folds, `fold` is val and the rest train.
+
+        Raises LabelError for keys that the data set lacks, OptionError for a fold that is not there, and LeakError where two splits
+        share a group.
+        """
+        self.check()
+        missing = sorted(set(self.of) - set(dataset.keys))
+        if missing:
+            near = nearest(missing[0], dataset.keys)
+            raise LabelError("splits", expected=f"keys of {dataset.where}", received=", ".join(missing[:3]), hint=near)
+        if self.folds and not 0 <= fold < self.folds:
+            raise OptionError("fold", expected=f"0 to {self.folds - 1}", received=fold)
+        of = {key: ("val" if own == str(fold) else "train") if self.folds else own for key, own in self.of.items()}
+        return dataset.subset(replace(record, split=of[record.key]) for record in dataset.records if record.key in of)
+
+    def check(self) -> None:
+        """Raises LeakError where a group lies in two splits."""
+        home: dict[str, str] = {}
+        for key, group in self.groups.items():
+            split = self.of.get(key)
+            if split is not None and home.setdefault(group, split) != split:
+                raise LeakError(
+                    f"group {group!r}",
+                    expected="all its images in one split",
+                    received=f"some in {home[group]}, {key!r} in {split}",
+                    hint="Scores on images that resemble those of the training say too much.",
+                )
+
+    def write(self, path: Path) -> None:
+        """Write a JSON file, a key on each line."""
+        splits = {split: self.keys(split) for split in dict.fromkeys(self.of.values())}
+        content = {"made": dict(self.made), "folds": self.folds, "splits": splits, "groups": dict(self.groups)}
+        write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_splits(path: Path) -> Splits:
+    """The splits of a file that `Splits.write` has written. Raises LabelError for what is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        of = {key: split for split, keys in content["splits"].items() for key in keys}
+        found = Splits(of, int(content.get("folds", 0)), content.get("groups", {}), content.get("made", {}))
+        twice = [key for key, count in Counter(key for keys in content["splits"].values() for key in keys).items() if count > 1]
+    except FileNotFoundError as error:
+        hint = "Make it: intarsia split."
+        raise DatasetNotFound(str(path), expected="a file of splits", received="no such file", hint=hint) from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise LabelError(str(path), expected='{"splits": {"train": [keys], "val": [keys]}}', received=str(error)) from error
+    if twice:
+        raise LeakError(str(path), expected="each image in one split", received=f"{twice[0]!r} in two")
+    return found
+
+
+def make_splits(
+    dataset: Dataset,
+    *,
+    val: float = 0.15,
+    test: float = 0.0,
+    folds: int = 0,
+    stratify: bool = True,
+    group_by: str = "",
+    seed: int = 0,
+) -> Splits:
+    """Splits all images of a data set, whatever split they are in.
+
+    `val` and `test` are shares of the images, `folds` above 1 makes so many equal parts instead. With `stratify` each part gets its
+    share of the pixels of each class, as well as whole images allow: the rarest class is dealt out first (Sechidis et al. 2011, "On
+    the stratification of multi-label data", for pixels). `group_by` keeps images together that belong together: "folder", or a
+    regular expression whose first group, found in the key, names the patient, the scene, the day.
+
+    The same for a seed on every machine. Raises OptionError for shares and folds that cannot be had.
+    """
+    if folds == 1 or folds < 0 or min(val, test) < 0 or not (folds or 0 < val + test < 1):
+        received = {"val": val, "test": test, "folds": folds}
+        raise OptionError("splits", expected="val and test that add up to less than 1, or two folds and more", received=received)
+    groups = groups_of(dataset.keys, group_by)
+    names = list(dict.fromkeys(groups.values()))
+    shares = {str(fold): 1 / folds for fold in range(folds)} if folds else {"train": 1 - val - test, "val": val, "test": test}
+    shares = {split: share for split, share in shares.items() if share > 0}
+    if len(names) < len(shares):
+        raise OptionError("splits", expected=f"at least {len(shares)} images or groups", received=len(names))
+    place = {name: number for number, name in enumerate(names)}
+    pixels = class_pixels(dataset) if stratify else np.zeros((len(dataset), 0))
+    weights = np.zeros((len(names), pixels.shape[1] + 1))
+    for key, row in zip(dataset.keys, pixels, strict=True):
+        weights[place[groups[key]]] += [*row, 1]
+    order = np.array([place[name] for name in shuffled(names, seed)])
+    split = _dealt(weights[order], np.array(list(shares.values())))[np.argsort(order)]
+    of = {key: list(shares)[split[place[groups[key]]]] for key in dataset.keys}
+    made = {"data": dataset.name, "seed": seed, "stratify": stratify, "group_by": group_by, "shares": shares}
+    return Splits(of, folds, groups if group_by else {}, made)
+
+
+def groups_of(keys: Sequence[str], by: str) -> dict[str, str]:
+    r"""The group of each key: "" makes each its own, "folder" takes the folder it lies in, else a regular expression.
+
+    Raises OptionError for an expression that is none or has no group, and for a key that it does not match.
+
+    >>> groups_of(["p7_a", "p7_b"], r"(p\d+)_")
+    {'p7_a': 'p7', 'p7_b': 'p7'}
+    """
+    if by in ("", "folder"):
+        return {key: key if not by else key.rpartition("/")[0] for key in keys}
+    try:
+        rule = re.compile(by)
+    except re.error as error:
+        raise OptionError("group_by", expected="folder, or a regular expression", received=f"{by!r}: {error}") from error
+    found = {key: rule.search(key) for key in keys}
+    strange = next((key for key, match in found.items() if match is None), None)
+    if strange is not None or not rule.groups:
+        raise OptionError(
+            "group_by",
+            expected=r"an expression with a group that each key has, such as 'patient_(\d+)'",
+            received=f"{by!r}, which has no group" if not rule.groups else f"{by!r}, which {strange!r} has nothing of",
+        )
+    return {key: match[1] for key, match in found.items() if match}
+
+
+def class_pixels(dataset: Dataset) -> NDArray[np.float64]:
+    """(images, C) the pixels of each class; 0 for images without truth."""
+    counts = np.zeros((len(dataset), len(dataset.classes)))
+    for row in range(len(dataset)):
+        segments = dataset.segments(row)
+        if segments is not None:
+            np.add.at(counts[row], segments.classes, segments.areas)
+    return counts
+
+
+def _dealt(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(G,) the part that each group goes to, so that each of K parts gets its share (K,) of every column of weights (G, M).
+
+    The column that fewest of the groups left have is dealt first, its largest group to the part that lacks most of it; of equal
+    ones the first in order.
+    """
+    total = weights.sum(axis=0)
+    weights = weights[:, total > 0] / total[total > 0]
+    need = np.repeat(shares[:, None], weights.shape[1], axis=1)  # (K, M) of each column what a part still lacks
+    part = np.full(len(weights), -1, np.int64)
+    while (left := np.flatnonzero(part < 0)).size:
+        column = int(np.argmin(np.count_nonzero(weights[left] > 0, axis=0) + np.where(weights[left].any(axis=0), 0, np.inf)))
+        group = left[np.argmax(weights[left, column])]
+        lack = need[:, column] / shares
+        best = np.flatnonzero(lack > lack.max() - 1e-12)
+        chosen = best[np.argmax(need[best, -1])]  # of those that lack the same, the one that lacks most images
+        part[group] = chosen
+        need[chosen] -= weights[group]
+    return part

@@ -1,0 +1,139 @@
+"""Splits: shares kept for images and for pixels of each class, groups whole, leaks refused, the same on each machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core.errors import DatasetNotFound, LabelError, LeakError, OptionError
+from intarsia.data.dataset import Dataset
+from intarsia.data.open import open_dataset
+from intarsia.data.splits import Splits, class_pixels, groups_of, make_splits, read_splits
+
+CLASSES = ClassSet(("common", "rare"), nothing=True)
+
+
+def data(count: int, rare: int, *, prefix: str = "i") -> Dataset:
+    """`count` images of which the first `rare` show the rare class."""
+    samples = []
+    for number in range(count):
+        labels = np.zeros((4, 5), np.int16)
+        if number < rare:
+            labels[0, :2] = 1
+        samples.append(Sample(np.zeros((4, 5, 1), np.uint8), Segments.from_semantic(labels, 2), key=f"{prefix}{number:03d}"))
+    return Dataset.from_samples(samples, CLASSES)
+
+
+def shares(splits: Splits) -> dict[str, int]:
+    return {split: len(splits.keys(split)) for split in sorted(set(splits.of.values()))}
+
+
+def test_shares_of_images_and_of_the_rare_class_are_kept():
+    some = data(100, 10)
+    splits = make_splits(some, val=0.2, test=0.1)
+    assert shares(splits) == {"test": 10, "train": 70, "val": 20}
+    rare = {split: sum(key < "i010" for key in splits.keys(split)) for split in ("train", "val", "test")}
+    assert rare == {"train": 7, "val": 2, "test": 1}
+
+
+def test_without_stratifying_only_images_count():
+    splits = make_splits(data(100, 10), val=0.2, stratify=False)
+    assert shares(splits) == {"train": 80, "val": 20}
+
+
+def test_folds_part_everything():
+    splits = make_splits(data(25, 5), folds=5)
+    assert shares(splits) == {str(fold): 5 for fold in range(5)}
+    for fold in range(5):
+        parts = splits.apply(data(25, 5), fold=fold)
+        assert (len(parts.split("val")), len(parts.split("train"))) == (5, 20)
+        assert sum(key < "i005" for key in parts.split("val").keys) == 1
+    with pytest.raises(OptionError, match="fold: expected 0 to 4, received 5"):
+        splits.apply(data(25, 5), fold=5)
+
+
+@given(st.integers(6, 40), st.integers(0, 6), st.integers(0, 5))
+def test_every_image_is_in_one_split_and_no_split_is_empty(count, rare, seed):
+    splits = make_splits(data(count, rare), val=0.2, test=0.2, seed=seed)
+    assert sorted(splits.of) == data(count, rare).keys
+    assert set(splits.of.values()) == {"train", "val", "test"}
+
+
+def test_the_same_for_a_seed_whatever_the_order():
+    some = data(30, 6)
+    backwards = some.subset(reversed(some.records))
+    assert make_splits(some, val=0.3).of == make_splits(backwards, val=0.3).of
+    assert make_splits(some, val=0.3).of != make_splits(some, val=0.3, seed=1).of
+
+
+def test_groups_stay_whole():
+    keys = [f"patient_{patient}_slice_{number}" for patient in range(10) for number in range(6)]
+    samples = [Sample(np.zeros((4, 5, 1), np.uint8), Segments.empty((4, 5)), key=key) for key in keys]
+    splits = make_splits(Dataset.from_samples(samples, CLASSES), val=0.2, group_by=r"patient_(\d+)")
+    home = {}
+    for key, split in splits.of.items():
+        assert home.setdefault(key.split("_")[1], split) == split
+    assert shares(splits) == {"train": 48, "val": 12}
+    assert groups_of(["a/1", "a/2", "b/1"], "folder") == {"a/1": "a", "a/2": "a", "b/1": "b"}
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [("(", "a regular expression"), ("patient", "which has no group"), (r"x(\d)", "which 'p1' has nothing of")],
+)
+def test_groups_that_cannot_be_found(by, text):
+    with pytest.raises(OptionError, match=text):
+        groups_of(["p1"], by)
+
+
+@pytest.mark.parametrize("wrong", [{"val": 0}, {"val": 0.6, "test": 0.6}, {"folds": 1}, {"val": -0.1, "test": 0.2}])
+def test_shares_that_cannot_be(wrong):
+    with pytest.raises(OptionError, match="add up to less than 1"):
+        make_splits(data(10, 2), **wrong)
+    with pytest.raises(OptionError, match="at least 3 images or groups"):
+        make_splits(data(2, 0), val=0.2, test=0.2)
+
+
+def test_the_file_is_read_again(tmp_path):
+    splits = make_splits(data(20, 4), val=0.25, group_by=r"i(\d\d)")
+    splits.write(tmp_path / "split.json")
+    again = read_splits(tmp_path / "split.json")
+    assert (again.of, again.groups, again.folds) == (splits.of, splits.groups, 0)
+    assert again.made["seed"] == 0
+    assert '\n   "i000"' in (tmp_path / "split.json").read_text()
+
+
+def test_a_leak_is_an_error(tmp_path):
+    splits = Splits({"a": "train", "b": "val"}, groups={"a": "p1", "b": "p1"})
+    with pytest.raises(LeakError, match=r"group 'p1': expected all its images in one split, received some in train, 'b' in val"):
+        splits.check()
+    (tmp_path / "twice.json").write_text('{"splits": {"train": ["a"], "val": ["a"]}}')
+    with pytest.raises(LeakError, match="'a' in two"):
+        read_splits(tmp_path / "twice.json")
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DatasetNotFound, match="intarsia split"):
+        read_splits(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("[1]")
+    with pytest.raises(LabelError, match="expected"):
+        read_splits(tmp_path / "bad.json")
+    with pytest.raises(LabelError, match=r"received z. Did you mean|received z"):
+        Splits({"z": "train"}).apply(data(2, 0))
+
+
+def test_a_folder_is_opened_in_the_splits_of_a_file(tmp_path):
+    from _trees import mask_tree
+
+    mask_tree(tmp_path / "data", ("a", "b", "c", "d"))
+    make_splits(open_dataset(tmp_path / "data"), val=0.25).write(tmp_path / "split.json")
+    opened = open_dataset(tmp_path / "data", splits=tmp_path / "split.json")
+    assert (len(opened.split("train")), len(opened.split("val"))) == (3, 1)
+    assert opened.options == {"splits": str(tmp_path / "split.json")}
+
+
+def test_pixels_of_each_class():
+    np.testing.assert_array_equal(class_pixels(data(2, 1)), [[18, 2], [20, 0]])

@@ -176,8 +176,8 @@ def not_opened(root):
 
 DIRTY = [
     unreadable_files, missing_masks, missing_images, exif_rotation, differing_sizes, colour_masks, lossy_masks, binary_masks,
-    off_by_one_ids, unknown_ids, interpolated_masks, absent_classes, empty_masks, many_objects, mixed_images, rare_classes, much_void,
-    duplicates, shared_images, similar_images, small_objects, not_opened,
+    off_by_one_ids, unknown_ids, interpolated_masks, absent_classes, empty_masks, many_objects, mixed_images, rare_classes,
+    much_void, duplicates, shared_images, similar_images, small_objects, not_opened,
 ]  # fmt: skip
 HOPELESS = ("many_objects", "not_opened")
 

@@ -103,7 +103,7 @@ def test_places_are_recognised() -> None:
 def test_code_is_searched_as_well_with_git_or_without(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = {
         Path(__file__),
-        *(ROOT / file for file in ("Makefile", "pyproject.toml", "README.md", "src/intarsia/api.py", ".ci/run")),
+        *(ROOT / file for file in ("Makefile", "pyproject.toml", "README.md", "src/intarsia/api/data.py", ".ci/run")),
     }
     assert wanted <= set(committed())
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=128))

@@ -16,6 +16,9 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": "Do the whole job on synthetic scenes: make data, train, evaluate, draw.",
     "look": "Look at the data before training: image, label, overlay, a batch as augmented.",
+    "doctor": "Tell what is wrong with the data, and how to mend it, before any training.",
+    "split": "Say which images are trained on, which choose and which test, in a file.",
+    "convert": "Write the data in another format; what that cannot hold is told before.",
     "train": "Train a network on a folder of images and annotations.",
     "fine-tune": "Train a network that has learnt already on other data.",
     "resume": "Go on with a training that was killed, as if it had never been.",
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from intarsia.cli import commands
         from intarsia.cli.parse import parsed
 
-        parsed(getattr(commands, name.replace("-", "_")), words, prog=f"intarsia {name}")()
+        code = parsed(getattr(commands, name.replace("-", "_")), words, prog=f"intarsia {name}")()
     except SystemExit as stop:  # help was asked for, or the usage was wrong and has been explained
         return int(stop.code or 0)
     except BrokenPipeError:  # the reader, such as head, has seen enough
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("INTARSIA_TRACEBACK"):
             raise
         return _complain(str(error), code=1)
-    return 0
+    return code or 0
 
 
 def _usage() -> str:

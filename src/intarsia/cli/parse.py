@@ -23,12 +23,12 @@ __all__ = ["flags", "parsed"]
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w-]*)=(?P<value>.*)", re.DOTALL)
 TABLES = ("--loss", "--loss-args", "--model-args", "--data-args", "--measure-args")
 """The options that themselves take name=value."""
-SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures")
+SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures", "--lose")
 """The options that take several values, which name=value separates by commas."""
 REGISTRY = ConstructorRegistry()
 
 
-def parsed(command: Callable[..., None], words: Sequence[str], *, prog: str) -> Callable[[], None]:
+def parsed(command: Callable[..., int | None], words: Sequence[str], *, prog: str) -> Callable[[], int | None]:
     """The call of `command` that `words` ask for; its signature and docstring make options and help.
 
     Exits by SystemExit where help is asked for (0) or the words are wrong (2, explained on stderr). Where `command` takes
@@ -43,7 +43,7 @@ def parsed(command: Callable[..., None], words: Sequence[str], *, prog: str) -> 
         parameters["training"] = training.replace(default=from_toml(training.annotation, file))
 
     @wraps(command)
-    def call(*args: Any, **kwargs: Any) -> Callable[[], None]:
+    def call(*args: Any, **kwargs: Any) -> Callable[[], int | None]:
         return partial(command, *args, **kwargs)  # tyro is to parse alone: it takes a ValueError of the command for wrong usage
 
     call.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]

@@ -28,6 +28,8 @@ __all__ = ["Report", "examine", "mended"]
 
 FAMILY = "data.doctor"
 ORDER = ("error", "warning", "note")
+SHOWN = 4
+"""Files of a finding that are named in its text."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,23 @@ class Report:
     images: int
     findings: tuple[Finding, ...]
     survey: Survey
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.images} images, read as {self.format}", ""]
+        for finding in self.findings:
+            more = len(finding.files) - SHOWN
+            files = ", ".join(finding.files[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+            lines += [
+                f"{finding.severity}: {finding.check}",
+                f"  {finding.message}",
+                f"  remedy: {finding.remedy}",
+                f"  {files}",
+                "",
+            ]
+        errors = sum(finding.severity == "error" for finding in self.findings)
+        if self.sound:
+            return "\n".join([*lines, "sound: nothing found that would spoil a training"])
+        return "\n".join([*lines, f"not sound: {errors} error{'s' * (errors > 1)}"])
 
     @property
     def sound(self) -> bool:

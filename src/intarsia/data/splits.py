@@ -42,6 +42,9 @@ class Splits:
     made: Mapping[str, Any] = field(default_factory=dict)
     """How they were made, for the reader of the file."""
 
+    def __str__(self) -> str:
+        return ", ".join(f"{split} {count}" for split, count in Counter(self.of.values()).items())
+
     def keys(self, split: str) -> list[str]:
         """Those of one split, in the order of the file."""
         return [key for key, own in self.of.items() if own == split]

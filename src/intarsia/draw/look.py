@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from intarsia.core import ClassSet
 from intarsia.draw._colours import NOTHING, VOID, flat, painted, top_rows
 from intarsia.draw._panels import beside, fitted, font, framed, stacked, titled
 from intarsia.draw.as_rgb import as_rgb
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from intarsia.core import ClassSet, Sample, Segments
+    from intarsia.core import Sample, Segments
 
 __all__ = ["look", "batch_sheet", "sheet"]  # noqa: RUF022  the first is the member
 
@@ -50,9 +51,10 @@ def look(image: NDArray[Any], segments: Segments | None, classes: ClassSet, *, t
     return framed(titled(page, title, 19) if title else page)
 
 
-def sheet(samples: Sequence[Sample], classes: ClassSet) -> NDArray[np.uint8]:
-    """(H', W', 3) `look` at each sample, one below the other."""
-    return stacked([look(sample.image, sample.segments, classes, title=sample.key) for sample in samples])
+def sheet(samples: Sequence[Sample], classes: ClassSet | None = None) -> NDArray[np.uint8]:
+    """(H', W', 3) `look` at each sample, one below the other; without `classes` each has its own."""
+    shown = [(sample, classes or sample.classes or ClassSet(("?",))) for sample in samples]
+    return stacked([look(sample.image, sample.segments, own, title=sample.key) for sample, own in shown])
 
 
 def batch_sheet(samples: Sequence[Sample], classes: ClassSet, *, columns: int = 4) -> NDArray[np.uint8]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intarsia.core import ClassSet, Sample
+from intarsia.core.errors import DataError, InvalidNoun
 from intarsia.data.coding import Coding
 from intarsia.data.images import read_image, read_labels
 from intarsia.draw.look import batch_sheet, sheet
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from intarsia.data.dataset import Dataset
+    from intarsia.data.examine import Report
+    from intarsia.data.records import Record
 
-__all__ = ["draw_batch", "look_at", "sample_of_ids"]
+__all__ = ["draw_batch", "draw_findings", "look_at", "sample_of_ids"]
 
 
 def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) -> list[Path]:
@@ -29,6 +33,28 @@ def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) ->
     if batch:
         written.append(draw_batch(data, TrainOptions(), path.with_name(f"{path.stem}_batch{path.suffix}")))
     return written
+
+
+def draw_findings(report: Report, path: Path, count: int = 3) -> Path | None:
+    """Of each finding the first pairs that can be shown: image, label, both, and the ids as the file has them; None for no pair."""
+    records = {one.record.key: one.record for one in report.survey.facts}
+    samples = []
+    for finding in report.findings:
+        for record in [records[key] for key in finding.keys[:count] if key in records]:
+            try:
+                samples.append(replace(_as_stored(record), key=f"{finding.check}: {record.key}"))
+            except (DataError, InvalidNoun):  # that is what was found
+                continue
+    return save(sheet(samples), path) if samples else None
+
+
+def _as_stored(record: Record) -> Sample:
+    """An image with its label file, each id a class of its own, or an image alone. Raises DataError or InvalidNoun for others."""
+    if record.label is not None:
+        return sample_of_ids(record.label, None, record.image)
+    if record.image is None:
+        raise DataError(record.key, expected="an image or a label", received="neither")
+    return Sample(read_image(record.image), classes=ClassSet(("none",)))
 
 
 def draw_batch(

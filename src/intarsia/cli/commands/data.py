@@ -1,0 +1,115 @@
+"""Commands for the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
+
+import intarsia
+from intarsia.cli.commands._shared import Data, show
+
+__all__ = ["convert", "doctor", "look", "split"]
+
+
+def look(
+    data: Data,
+    split: str | None = None,
+    count: int = 4,
+    out: Path = Path("look.png"),
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    batch: bool = True,
+) -> None:
+    """Look at the data before training: image, label, overlay, a batch as augmented.
+
+    Args:
+        split: The split to look at; left out, all of it.
+        count: How many samples.
+        out: The picture to write.
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
+        batch: Draw a training batch as well.
+    """
+    show(intarsia.look(data, split=split, count=count, out=out, format=format, data_args=data_args, batch=batch))
+
+
+def doctor(
+    data: Data,
+    fix: Path | None = None,
+    size: tuple[int, int] | None = None,
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    sheet: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Tell what is wrong with the data, and how to mend it, before any training.
+
+    Exit status 0 says that a training would be sound, 1 that it would not.
+
+    Args:
+        fix: New folder for a mended copy; the original stays as it is.
+        size: Height and width of training, to tell which objects are lost at it.
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
+        sheet: Picture to write of the first samples of each finding.
+        json: Print JSON.
+    """
+    report = intarsia.doctor(data, fix=fix, size=size, format=format, data_args=data_args, sheet=sheet)
+    if json:
+        show(report.to_dict(), as_json=True)
+    else:
+        print(report)
+    return 0 if report.sound else 1
+
+
+def split(
+    data: Data,
+    out: Path = Path("split.json"),
+    val: float = 0.15,
+    test: float = 0.0,
+    folds: int = 0,
+    stratify: bool = True,
+    group_by: str = "",
+    seed: int = 0,
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+) -> None:
+    """Say which images are trained on, which choose and which test, in a file.
+
+    Train with it by --data-args splits=FILE, of folds with fold=0 and so on too.
+
+    Args:
+        out: The file to write.
+        val: Share of the images that choose the best weights.
+        test: Share of the images that are kept for the end.
+        folds: So many parts instead, each of which is val once.
+        stratify: Give each part its share of the pixels of each class.
+        group_by: Keep together what belongs together: folder, or an expression such as patient_(\\d+).
+        seed: Another number gives other parts.
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as rule={stem}_P.png.
+    """
+    how: dict[str, Any] = {"val": val, "test": test, "folds": folds, "stratify": stratify, "group_by": group_by, "seed": seed}
+    splits = intarsia.split(data, out, **how, format=format, data_args=data_args)
+    print(f"{splits}\n{out}")
+
+
+def convert(
+    data: Data,
+    out: Annotated[Positional[Path], arg(metavar="OUT", help="The new folder.")],
+    to: str,
+    lose: tuple[str, ...] = (),
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+) -> None:
+    """Write the data in another format; what that cannot hold is told before.
+
+    Args:
+        to: The format: coco_instances, coco_panoptic, voc, yolo, mask_folder and others.
+        lose: What may be left out where the format has no room for it: void, crowd, classes ...
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
+    """
+    print(intarsia.convert(data, out, to, lose=lose, format=format, data_args=data_args))

@@ -124,9 +124,10 @@ def many_objects(root):
     )
     for path in masks(root):
         numbers = np.zeros((160, 200), np.int64)
-        numbers[::4, ::4] = np.arange(1, 2001).reshape(40, 50)
-        numbers = cv2.dilate(numbers.astype(np.float32), np.ones((2, 2))).astype(np.int64)
-        write_labels(path, np.where(numbers > 0, numbers % 255 + 1, 0))
+        numbers[::16, ::10] = np.arange(1, 201).reshape(10, 20)
+        numbers[8::16, ::10] = np.arange(201, 401).reshape(10, 20)
+        numbers = cv2.dilate(numbers.astype(np.float32), np.ones((7, 9))).astype(np.int64)
+        write_labels(path, np.where(numbers > 0, (numbers - 1) % 255 + 1, 0))
     for path in images(root):
         write_image(path, cv2.resize(read_image(path), (200, 160)))
 
@@ -145,7 +146,7 @@ def rare_classes(root):
 
 
 def much_void(root):
-    change(root, lambda labels: np.where(np.arange(80) > 20, 255, labels), 99)
+    change(root, lambda labels: np.where((np.arange(80) % 40 > 15), 255, labels), 99)
 
 
 def duplicates(root):
@@ -167,7 +168,7 @@ def small_objects(root):
     (root / "codes.txt").unlink()
     classes = {"names": ["ground", "crop", "weed"], "things": ["weed"], "ids": [0, 1, 2]}
     (root / "classes.json").write_text(json.dumps(classes))
-    change(root, lambda labels: np.where((labels == 2) & ((np.arange(80) > 11) | (np.arange(64)[:, None] > 16)), 0, labels), 4)
+    change(root, lambda labels: np.where((labels == 2) & ((np.arange(80) > 8) | (np.arange(64)[:, None] > 13)), 0, labels), 4)
 
 
 def not_opened(root):
@@ -182,7 +183,7 @@ DIRTY = [
 HOPELESS = ("many_objects", "not_opened")
 
 
-def checked(root: Path, *, size=(32, 40)):
+def checked(root: Path, *, size=(56, 72)):
     return examine(root, size=size)
 
 
@@ -201,7 +202,7 @@ def test_every_check_has_a_dirty_copy():
 @pytest.mark.parametrize("dirty", DIRTY, ids=lambda dirty: dirty.__name__)
 def test_each_dirty_copy_is_flagged_by_its_check_alone(dirty, tmp_path):
     dirty(clean(tmp_path))
-    report = checked(tmp_path)
+    report = checked(tmp_path, size=None if dirty is many_objects else (56, 72))
     assert [finding.check for finding in report.findings] == [dirty.__name__]
     finding = report.findings[0]
     assert report.sound == (finding.severity != "error")
@@ -217,7 +218,7 @@ def test_a_mended_copy_is_sound_and_the_original_untouched(dirty, tmp_path):
     root = clean(tmp_path / "data")
     dirty(root)
     before = {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    report = checked(root)
+    report = checked(root, size=None)
     if dirty.__name__ in HOPELESS:
         with pytest.raises(OptionError, match="expected findings that can be mended"):
             mended(report, tmp_path / "mended")

@@ -13,8 +13,8 @@ from intarsia.core.catalogue import PACKAGE, find, members
 
 FACE = [
     "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "compare", "convert", "demo", "doctor", "evaluate",
-    "evaluate_folders", "fine_tune", "list_models", "load", "look", "lr_find", "open_dataset", "open_image", "open_mask", "predict", "reproduce",
-    "resume", "scenes", "split", "train",
+    "evaluate_folders", "fine_tune", "list_models", "load", "look", "lr_find", "open_dataset", "open_image", "open_mask", "predict",
+    "reproduce", "resume", "scenes", "split", "train",
 ]  # fmt: skip
 NOUNS = [
     "Batch", "ClassSet", "Dense", "Image", "Output", "Pixels", "Predictor", "Queries", "Regions", "Sample", "Scorer", "Segments",

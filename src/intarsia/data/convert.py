@@ -115,7 +115,7 @@ class Simplified:
         segments = self.reader.segments(record)
         if segments is None:
             return None
-        holds = self.format.holds
+        holds = self.format.holds.of(self.classes)
         lost = {what for what in self.lose if what in ("order", "empty") or getattr(holds, what, True) is False}
         if "scores" in lost:
             segments = replaced(segments, scores=np.ones(len(segments), np.float32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -30,6 +30,8 @@ class Holds:
 
     instances: bool = False
     """Several segments of one class."""
+    single: bool = False
+    """Those only where there is one class."""
     ordered: bool = True
     """The order of the segments; without, only which there are."""
     overlap: bool = False
@@ -50,6 +52,10 @@ class Holds:
     """The splits that have a place; None means any, and none at all ("")."""
     folders: bool = True
     """Keys such as "city/frame"."""
+
+    def of(self, classes: ClassSet) -> Holds:
+        """What it holds of data with these classes."""
+        return replace(self, instances=self.instances and not (self.single and len(classes) > 1))
 
     def faults(self, sample: Sample) -> list[Fault]:
         """What of a sample there is no room for."""
@@ -102,7 +108,7 @@ def losses(format: type[Format], dataset: Dataset) -> dict[str, tuple[Fault, int
         first, count = found.get(fault.what, (fault, 0))
         found[fault.what] = first, count + 1
 
-    holds = format.holds
+    holds = format.holds.of(dataset.classes)
     for record in dataset.records:
         if dataset.splits and not record.split:
             add(Fault("splits", record.key, "a split for each image, or for none", "none for this one"))
@@ -112,14 +118,19 @@ def losses(format: type[Format], dataset: Dataset) -> dict[str, tuple[Fault, int
             add(Fault("keys", record.key, "a key that stays within the folder", repr(record.key)))
         elif "/" in inner_key(record) and not holds.folders:
             add(Fault("keys", record.key, "a key without folders", repr(record.key)))
-    held = format.held(dataset.classes)
+    for sample in dataset:
+        for fault in holds.faults(sample):
+            add(fault)
+    try:
+        held = format.held(dataset.classes)
+    except CannotHold:
+        if found:
+            return found  # first what is wrong with the images
+        raise
     for name in ("names", "things", "void", "groups", "nothing", "colours"):
         if getattr(held, name) != getattr(dataset.classes, name):
             add(Fault("classes", "", f"{name} {getattr(held, name)}", repr(getattr(dataset.classes, name))))
             break
-    for sample in dataset:
-        for fault in holds.faults(sample):
-            add(fault)
     return found
 
 

@@ -15,12 +15,11 @@ from intarsia.core.errors import DataError
 from intarsia.data.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from intarsia.data.records import Record
+    from intarsia.data.records import Reader, Record
 
 __all__ = ["Facts", "ImageFacts", "LabelFacts", "read_facts"]
 
@@ -84,15 +83,15 @@ class Facts:
     """Why the truth could not be read."""
 
 
-def read_facts(record: Record, truth: Callable[[Record], Any] | None) -> Facts:
-    """The facts of one pair; `truth` reads its segments."""
-    image = None if record.image is None else _image(record.image)
-    label = None if record.label is None or not _is_picture(record.label) else _label(record.label)
+def read_facts(record: Record, reader: Reader | None, *, pictures: bool) -> Facts:
+    """The facts of one pair, as the reader of its data set has it; `pictures` tells whether a label file is a picture of ids."""
+    image = None if record.image is None else _image(record, reader)
+    label = _label(record.label) if pictures and record.label is not None and _is_picture(record.label) else None
     areas: tuple[tuple[int, float], ...] = ()
     problem = None
-    if truth is not None and not (label and label.error):
+    if reader is not None and image is not None and not image.error and not (label and label.error):
         try:
-            segments = truth(record)
+            segments = reader.segments(record)
             if segments is not None:
                 areas = tuple(zip(segments.classes.tolist(), segments.areas.tolist(), strict=True))
         except DataError as error:
@@ -100,9 +99,11 @@ def read_facts(record: Record, truth: Callable[[Record], Any] | None) -> Facts:
     return Facts(record, image, label, areas, problem)
 
 
-def _image(path: Path) -> ImageFacts:
+def _image(record: Record, reader: Reader | None) -> ImageFacts:
+    assert record.image is not None
+    path = record.image
     try:
-        pixels = read_image(path)
+        pixels = read_image(path) if reader is None else reader.image(record)
     except DataError as error:
         return ImageFacts(error=str(error))
     grey = np.asarray(pixels, np.float32)

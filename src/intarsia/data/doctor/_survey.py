@@ -17,11 +17,12 @@ from intarsia.data.open import detect, open_dataset
 from intarsia.data.records import FileReader, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from intarsia.core.classes import ClassSet
     from intarsia.data.coding import Coding
+    from intarsia.data.records import Reader
 
 __all__ = ["Survey", "survey"]
 
@@ -77,11 +78,10 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
         reader = dataset.reader if dataset is not None else None
         labels = reader.labels if isinstance(reader, FileReader) else None
         coding = labels.coding if isinstance(labels, IdLabels) else coding
-        truth = dataset.reader.segments if dataset is not None else None
         return Survey(
             path,
             name,
-            _read(records, truth),
+            _read(records, dataset.reader if dataset is not None else None),
             coding if not isinstance(labels, ObjectLabels) else None,
             dataset.classes if dataset is not None else coding.classes if coding else None,
             objects=isinstance(labels, ObjectLabels),
@@ -93,7 +93,8 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
         return Survey(path, name, (), refused=refused, size=size)
     labels = dataset.reader.labels if isinstance(dataset.reader, FileReader) else None
     coding = labels.coding if isinstance(labels, IdLabels) else None
-    return Survey(path, name, _read(dataset.records, dataset.reader.segments), coding, dataset.classes, size=size)
+    facts = _read(dataset.records, dataset.reader, pictures=labels is not None)
+    return Survey(path, name, facts, coding, dataset.classes, size=size)
 
 
 def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Coding | None]:
@@ -114,6 +115,6 @@ def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Codi
         return records, None
 
 
-def _read(records: Sequence[Record], truth: Callable[[Record], Any] | None) -> tuple[Facts, ...]:
+def _read(records: Sequence[Record], reader: Reader | None, *, pictures: bool = True) -> tuple[Facts, ...]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return tuple(pool.map(lambda record: read_facts(record, truth if record.image is not None else None), records))
+        return tuple(pool.map(lambda record: read_facts(record, reader, pictures=pictures), records))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intarsia.data.doctor._finding import Check
+from intarsia.data.doctor._ids import binary_255
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ __all__ = ["absent_classes"]
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     seen = {index for one in survey.facts for index, pixels in one.areas if pixels}
-    if survey.classes is None or not seen:
+    if survey.classes is None or not seen or binary_255(survey):
         return [], {}
     absent = [name for index, name in enumerate(survey.classes.names) if index not in seen]
     more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""

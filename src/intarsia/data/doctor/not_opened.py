@@ -17,8 +17,8 @@ __all__ = ["not_opened"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    paired = all(one.record.image and one.record.label for one in survey.facts)
-    return (survey.facts[:1] or (NOTHING,)) if survey.refused and paired else (), {"what": survey.refused}
+    known = any(one.record.image is None or one.record.label is None or (one.label and one.label.lossy) for one in survey.facts)
+    return (survey.facts[:1] or (NOTHING,)) if survey.refused and not known else (), {"what": survey.refused}
 
 
 NOTHING = Facts(Record(""), None, None)

@@ -35,7 +35,9 @@ class MaskFolder:
     """
 
     general: ClassVar[bool] = True
-    holds: ClassVar[Holds] = Holds(instances=True, volumes=True, dtypes=("uint8", "uint16", "int16", "float32"), channels=None)
+    holds: ClassVar[Holds] = Holds(
+        instances=True, single=True, volumes=True, dtypes=("uint8", "uint16", "int16", "float32"), channels=None
+    )
     looks: ClassVar[str] = "images/ + masks/ (or labels/), or both within train/, val/, test/, and codes.txt or classes.json"
 
     @staticmethod
@@ -94,13 +96,9 @@ class MaskFolder:
         truths = [dataset.segments(index) for index in range(len(dataset))]
         numbered = any(truth is not None and not is_semantic(truth) for truth in truths)
         most = max((len(truth) for truth in truths if truth is not None), default=0)
-        if numbered and (len(dataset.classes) > 1 or most >= OBJECT_VOID):
-            raise CannotHold(
-                "mask_folder",
-                expected=f"one class, at most {OBJECT_VOID - 1} objects an image, where objects are told apart",
-                received=f"{len(dataset.classes)} classes, {most} objects",
-                hint="Nothing was written.",
-            )
+        if numbered and most >= OBJECT_VOID:
+            expected = f"at most {OBJECT_VOID - 1} objects an image"
+            raise CannotHold("mask_folder", expected=expected, received=most, hint="Nothing was written.")
         coding = Coding.from_classes(dataset.classes)
         with folders.whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):

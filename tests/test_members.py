@@ -12,7 +12,7 @@ import intarsia
 from intarsia.core.catalogue import PACKAGE, find, members
 
 FACE = [
-    "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "compare", "convert", "demo", "doctor", "evaluate",
+    "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "compare", "convert", "demo", "doctor", "download", "evaluate",
     "evaluate_folders", "fine_tune", "list_models", "load", "look", "lr_find", "open_dataset", "open_image", "open_mask", "predict",
     "reproduce", "resume", "scenes", "split", "train",
 ]  # fmt: skip
@@ -21,7 +21,7 @@ NOUNS = [
     "Targets",
 ]  # fmt: skip
 COMMANDS = [
-    "demo", "look", "doctor", "split", "convert", "train", "fine-tune", "resume", "lr-find", "evaluate", "compare", "predict",
+    "demo", "look", "download", "doctor", "split", "convert", "train", "fine-tune", "resume", "lr-find", "evaluate", "compare", "predict",
     "reproduce", "models",
 ]  # fmt: skip
 FAMILIES = ["data.doctor", "data.formats", "transforms", "models", "losses", "decode", "metrics", "draw"]

@@ -1,6 +1,6 @@
 """The Python face: what the command line can do, as functions. Importing this loads no torch; the functions that need it do."""
 
-from intarsia.api.data import convert, doctor, look, open_image, open_mask, split
+from intarsia.api.data import convert, doctor, download, look, open_image, open_mask, split
 from intarsia.api.models import compare, evaluate, evaluate_folders, list_models, load, predict
 from intarsia.api.training import demo, fine_tune, lr_find, reproduce, resume, train
 from intarsia.core import ClassSet, Sample, Segments
@@ -21,6 +21,7 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "download",
     "evaluate",
     "evaluate_folders",
     "fine_tune",

@@ -13,7 +13,7 @@ from intarsia.data.open import located, open_dataset
 from intarsia.data.splits import Splits, make_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.data.examine import Report
 
-__all__ = ["convert", "doctor", "look", "open_image", "open_mask", "split"]
+__all__ = ["convert", "doctor", "download", "look", "open_image", "open_mask", "split"]
 
 
 def open_image(path: str | Path) -> NDArray[Any]:
@@ -58,6 +58,17 @@ def look(
 
     dataset = opened(data, format, data_args)
     return look_at(dataset.split(split) if split else dataset, Path(out), count=count, batch=batch)
+
+
+def download(name: str, out: str | Path, *, tell: Callable[[str], None] = print) -> Dataset:
+    """A public data set by name (camvid, voc2012, oxford_pets ...), in the new folder `out`, opened; `tell` gets its terms first.
+
+    What was cut off goes on where it stopped, when it is called again.
+    """
+    from intarsia.data.download import SOURCES
+    from intarsia.data.download import download as fetch
+
+    return open_dataset(fetch(name, Path(out), tell=tell), **SOURCES[name].options)
 
 
 def doctor(

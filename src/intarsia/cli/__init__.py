@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": "Do the whole job on synthetic scenes: make data, train, evaluate, draw.",
     "look": "Look at the data before training: image, label, overlay, a batch as augmented.",
+    "download": "Fetch a public data set by name, checked, and tell its terms.",
     "doctor": "Tell what is wrong with the data, and how to mend it, before any training.",
     "split": "Say which images are trained on, which choose and which test, in a file.",
     "convert": "Write the data in another format; what that cannot hold is told before.",

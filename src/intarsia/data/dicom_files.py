@@ -59,8 +59,8 @@ def ct_slice(pixels: NDArray[Any], key: str, number: int, spacing: tuple[float, 
 
 def dicom_seg(segments: Segments, classes: ClassSet, planes: Sequence[Any], key: str) -> Any:
     """A DICOM-SEG of the rows; of no row, a segment of the first class without pixels."""
-    from highdicom.seg import SegmentationTypeValues, SegmentDescription
     from highdicom.seg import Segmentation as DicomSegmentation
+    from highdicom.seg import SegmentationTypeValues, SegmentDescription
     from pydicom.sr.codedict import codes
     from pydicom.uid import generate_uid
 

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 import intarsia
 from intarsia.cli.commands._shared import Data, show
 
-__all__ = ["convert", "doctor", "look", "split"]
+__all__ = ["convert", "doctor", "download", "look", "split"]
 
 
 def look(
@@ -33,6 +33,20 @@ def look(
         batch: Draw a training batch as well.
     """
     show(intarsia.look(data, split=split, count=count, out=out, format=format, data_args=data_args, batch=batch))
+
+
+def download(
+    name: Annotated[Positional[str], arg(metavar="NAME", help="camvid, camvid_tiny, voc2012, oxford_pets or pennfudan.")],
+    out: Path | None = None,
+) -> None:
+    """Fetch a public data set by name, checked, and tell its terms.
+
+    A download that was cut off goes on where it stopped.
+
+    Args:
+        out: The new folder; left out, one of that name here.
+    """
+    print(intarsia.download(name, out or Path(name)))
 
 
 def doctor(

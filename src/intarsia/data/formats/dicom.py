@@ -99,7 +99,10 @@ class DICOM:
         check(DICOM, dataset, "dicom")
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
-                planes = [ct_slice(sample.image[number, :, :, 0], record.key, number, sample.spacing) for number in range(len(sample.image))]
+                planes = [
+                    ct_slice(sample.image[number, :, :, 0], record.key, number, sample.spacing)
+                    for number in range(len(sample.image))
+                ]
                 for number, plane in enumerate(planes, start=1):
                     write_bytes(folder / record.key / f"{number:04d}.dcm", as_bytes(plane))
                 if sample.segments is not None:

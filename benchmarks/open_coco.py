@@ -105,9 +105,8 @@ def main() -> None:
         run = [sys.executable, "-c"]
         ours = subprocess.run([*run, OURS, folder], capture_output=True, text=True, check=True, env=dict(os.environ)).stdout.split()
         peer = subprocess.run([*run, PEER, file], capture_output=True, text=True, check=True).stdout.split()
-        print(
-            f"intarsia     {float(ours[0]):6.1f} s  {float(ours[1]):6.0f} MiB at the peak; a forked worker adds {float(ours[2]):.0f} MiB"
-        )
+        added = f"a forked worker adds {float(ours[2]):.0f} MiB"
+        print(f"intarsia     {float(ours[0]):6.1f} s  {float(ours[1]):6.0f} MiB at the peak; {added}")
         print(f"pycocotools  {float(peer[0]):6.1f} s  {float(peer[1]):6.0f} MiB")
         print(f"ratio        {float(peer[0]) / float(ours[0]):6.1f}    {float(peer[1]) / float(ours[1]):6.1f}")
 

@@ -61,11 +61,8 @@ def server(tmp_path, monkeypatch):
 
 
 def sources(server: Server, checksum: str = "") -> dict[str, Source]:
-    return {
-        "some": Source(
-            {server.url: checksum or f"md5:{hashlib.md5(server.content).hexdigest()}"}, "CC0-1.0", "three images", "inner"
-        )
-    }
+    checksum = checksum or f"md5:{hashlib.md5(server.content).hexdigest()}"
+    return {"some": Source({server.url: checksum}, "CC0-1.0", "three images", "inner")}
 
 
 def test_a_data_set_comes_whole_with_its_terms(server, tmp_path):

@@ -5,6 +5,6 @@ from intarsia.cli.commands.models import compare, evaluate, models, predict
 from intarsia.cli.commands.training import demo, fine_tune, lr_find, reproduce, resume, train
 
 __all__ = [
-    "compare", "convert", "demo", "doctor", "download", "evaluate", "fine_tune", "look", "lr_find", "models", "predict", "reproduce",
-    "resume", "split", "train",
+    "compare", "convert", "demo", "doctor", "download", "evaluate", "fine_tune", "look", "lr_find", "models", "predict",
+    "reproduce", "resume", "split", "train",
 ]  # fmt: skip

@@ -39,8 +39,8 @@ TAGS = (
 
 
 class DICOM:
-    """Slices `*.dcm` anywhere below the folder, a series a volume, its planes in the order of their positions; a DICOM-SEG among them
-    holds the truth of the series that it refers to, a segment a row, of the class that its label names. Values are those after
+    """Slices `*.dcm` anywhere below the folder, a series a volume, its planes in the order of their positions; a DICOM-SEG among
+    them holds the truth of the series that it refers to, a segment a row, of the class that its label names. Values are those after
     rescaling (Hounsfield units in CT). A series without segmentation has no truth. Keys are the folders of the series.
 
     DICOM PS3.3; read and written by pydicom and highdicom.
@@ -99,10 +99,8 @@ class DICOM:
         check(DICOM, dataset, "dicom")
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
-                planes = [
-                    ct_slice(sample.image[number, :, :, 0], record.key, number, sample.spacing)
-                    for number in range(len(sample.image))
-                ]
+                slices = sample.image[..., 0]  # (D, H, W)
+                planes = [ct_slice(pixels, record.key, number, sample.spacing) for number, pixels in enumerate(slices)]
                 for number, plane in enumerate(planes, start=1):
                     write_bytes(folder / record.key / f"{number:04d}.dcm", as_bytes(plane))
                 if sample.segments is not None:

@@ -42,6 +42,7 @@ def dataset(samples: list[Sample], classes: ClassSet, splits: tuple[str, ...] | 
 def blocks(count: int, *, void: bool = False, nothing: bool = False, volume: bool = False, **image: Any) -> list[Sample]:
     """Random classes, pixel by pixel, all of them there."""
     samples = []
+    image = {"dtype": "uint16"} | image
     for seed in range(4):
         size = (3, *SIZE) if volume else SIZE
         labels = np.random.default_rng(seed).integers(0, count + nothing, size).astype(np.int16)
@@ -60,7 +61,14 @@ def blocks(count: int, *, void: bool = False, nothing: bool = False, volume: boo
 
 
 def objects(
-    count: int, *, stuff: bool = False, void: bool = False, overlap: bool = False, crowd: bool = False, scores: bool = False
+    count: int,
+    *,
+    stuff: bool = False,
+    void: bool = False,
+    overlap: bool = False,
+    crowd: bool = False,
+    scores: bool = False,
+    volume: bool = False,
 ) -> list[Sample]:
     """Two objects of the last class, one with a hole and in two parts, over nothing or over the first class."""
     ids = np.zeros((2 if overlap else 1, *SIZE), np.int8)
@@ -81,8 +89,13 @@ def objects(
         crowd=[crowd and row == len(classes) - 1 for row in range(len(classes))],
         scores=[0.5 if scores and row == 0 else 1 for row in range(len(classes))],
     )
-    samples = [Sample(picture(seed, channels=1), segments, key=f"o{seed}", geo=PLACE) for seed in range(2)]
-    return samples if stuff else [*samples, Sample(picture(7), Segments.empty(SIZE), key="none", geo=PLACE)]
+    if volume:
+        segments = segments.with_ids(np.stack([ids, ids, ids * 0], axis=1))  # (L, H, W) -> (L, D, H, W)
+    pictures = [picture(seed, channels=1, dtype="uint16") for seed in range(3)]
+    images = [np.stack([one] * 3) if volume else one for one in pictures]
+    samples = [Sample(image, segments, key=f"o{seed}", geo=PLACE) for seed, image in enumerate(images)]
+    samples[2] = replace(samples[2], segments=Segments.empty(segments.size), key="none")
+    return samples[:2] if stuff else samples
 
 
 KINDS = {
@@ -96,25 +109,31 @@ KINDS = {
         *blocks(count, volume=True, channels=1),
         replace(blocks(count, volume=True, channels=1)[0], segments=None, key="u"),
     ],
+    "objects in volumes without truth": lambda count: [
+        *objects(count, volume=True),
+        replace(objects(count, volume=True)[0], segments=None, key="u"),
+    ],
     "no truth": lambda count: [*blocks(count), Sample(picture(5), None, key="u", geo=PLACE)],
     "objects": lambda count: objects(count),
     "objects with void": lambda count: objects(count, void=True),
     "objects that overlap": lambda count: objects(count, overlap=True),
+    "objects in volumes": lambda count: objects(count, volume=True),
+    "objects that overlap in volumes": lambda count: objects(count, volume=True, overlap=True),
     "objects with scores": lambda count: objects(count, scores=True),
     "a crowd": lambda count: objects(count, crowd=True),
     "objects and stuff": lambda count: objects(count, stuff=True, void=True),
     "a crowd and stuff": lambda count: objects(count, stuff=True, crowd=True),
 }
 PROOF = {
-    "instances": ("objects", "objects and stuff"),
-    "overlap": ("objects that overlap",),
+    "instances": ("objects", "objects and stuff", "objects in volumes"),
+    "overlap": ("objects that overlap", "objects that overlap in volumes"),
     "crowd": ("a crowd", "a crowd and stuff"),
     "scores": ("objects with scores",),
     "void": ("void", "objects with void", "volumes with void"),
-    "nothing": ("nothing", "objects", "volumes with nothing"),
-    "volumes": ("volumes",),
+    "nothing": ("nothing", "objects", "volumes with nothing", "objects in volumes"),
+    "volumes": ("volumes", "objects in volumes"),
     "images": ("a class for each pixel", "objects"),
-    "unlabelled": ("no truth", "volumes without truth"),
+    "unlabelled": ("no truth", "volumes without truth", "objects in volumes without truth"),
 }
 """Of each thing that a format may say it holds, the kinds of data of which it must then hold one."""
 
@@ -245,7 +264,7 @@ def test_many_classes_come_back_or_are_refused(name, classes, tmp_path):
 
 def one(**changes: Any) -> Sample:
     """A sample of one segment, the class 1, everywhere."""
-    return Sample(picture(1, channels=1), Segments(np.ones((1, 12, 16), np.int8), [1], **changes), key="x", geo=PLACE)
+    return Sample(picture(1, channels=1, dtype="uint16"), Segments(np.ones((1, 12, 16), np.int8), [1], **changes), key="x", geo=PLACE)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -256,9 +275,9 @@ def one(**changes: Any) -> Sample:
         ("overlap", objects(3, overlap=True)[0], "segments that do not overlap"),
         ("crowd", one(crowd=[True]), "no crowd"),
         ("scores", one(scores=[0.5]), "no scores"),
-        ("nothing", Sample(picture(1), Segments.empty((12, 16)), key="n"), "each pixel labelled or void"),
-        ("void", replace(blocks(3, void=True)[0], key="x"), "no void pixels"),
-        ("unlabelled", Sample(picture(1), None, key="u"), "a truth for each image"),
+        ("nothing", replace(one(), segments=Segments.empty((12, 16))), "each pixel labelled or void"),
+        ("void", replace(blocks(3, void=True, channels=1)[0], key="x"), "no void pixels"),
+        ("unlabelled", replace(one(), segments=None), "a truth for each image"),
         ("volumes", replace(blocks(3, volume=True, channels=1)[0], key="x"), "images (H, W, C)"),
         ("images", one(), "volumes (D, H, W, C)"),
         ("", replace(one(), segments=Segments(np.ones((1, 12, 16), np.int8), [1, 2])), "segments with pixels"),
@@ -295,7 +314,7 @@ def test_an_interrupted_write_leaves_nothing(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", full)
     tried = 0
     for classes in CLASSES:
-        for kind in ("a class for each pixel", "objects", "volumes"):
+        for kind in ("a class for each pixel", "objects", "volumes", "objects in volumes"):
             try:
                 format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path / "out")
             except CannotHold:
@@ -311,7 +330,7 @@ def test_a_folder_with_files_is_not_written_over(name, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     format, refusals = find("data.formats", name), []
     for classes in CLASSES:
-        for kind in ("a class for each pixel", "objects", "volumes"):
+        for kind in ("a class for each pixel", "objects", "volumes", "objects in volumes"):
             with pytest.raises(CannotHold) as caught:
                 format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path)
             refusals.append(str(caught.value))

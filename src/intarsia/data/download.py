@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from intarsia.core.errors import OptionError, UnreadableFile, nearest
 from intarsia.data.folders import whole_folder
@@ -101,12 +104,11 @@ def download(name: str, out: Path, *, tell: Callable[[str], None] = print, sourc
 def _fetched(url: str, checksum: str | None, cache: Path) -> Path:
     """The file of an address in the cache."""
     import pooch
-    import requests
 
     name = url.rpartition("/")[2]
     try:
         return Path(pooch.retrieve(url, checksum, fname=name, path=cache, downloader=_Resuming(cache / f"{name}.part")))
-    except (requests.RequestException, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise UnreadableFile(
             url,
             expected="a whole download" + (f" with {checksum}" if checksum else ""),
@@ -122,21 +124,18 @@ class _Resuming:
     part: Path
 
     def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        import requests
-
         have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:  # all of it has come
-                response.close()
-            else:
-                response.raise_for_status()
-                again = response.status_code == requests.codes.partial_content
+        try:
+            with urlopen(Request(url, headers={"Range": f"bytes={have}-"} if have else {}), timeout=TIMEOUT) as response:
+                again = response.status == HTTPStatus.PARTIAL_CONTENT
                 expected = int(response.headers.get("Content-Length", 0)) + (have if again else 0)
                 with self.part.open("ab" if again else "wb") as file:
-                    for chunk in response.iter_content(CHUNK):
-                        file.write(chunk)
-                got = self.part.stat().st_size
-                if expected and got < expected:
-                    raise OSError(f"{got} of {expected} bytes")
+                    while piece := response.read1(CHUNK):
+                        file.write(piece)
+            got = self.part.stat().st_size
+            if got < expected:
+                raise OSError(f"{got} of {expected} bytes")
+        except HTTPError as error:
+            if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # else all of it had come
+                raise
         shutil.move(self.part, output_file)

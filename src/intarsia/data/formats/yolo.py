@@ -70,7 +70,7 @@ class YOLO:
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:
         """The names, all things."""
-        return ClassSet(classes.names, things=classes.names, nothing=True)
+        return _things(classes.names)
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
@@ -181,11 +181,15 @@ def _classes(file: Path, content: dict[str, Any]) -> ClassSet:
         names = [names[key] for key in sorted(names, key=int)] if sorted(map(int, names)) == list(range(len(names))) else None
     try:
         texts = tuple(str(name) for name in names or ())
-        return ClassSet(texts, things=texts, nothing=True)
+        return _things(texts)
     except InvalidNoun as error:
         raise LabelError(
             str(file), expected="names: a list, or names by number from 0", received=repr(content.get("names"))
         ) from error
+
+
+def _things(names: tuple[str, ...]) -> ClassSet:
+    return ClassSet(names, things=names, void=() if "void" in names else ("void",), nothing=True)
 
 
 def _folders(path: Path, content: dict[str, Any], value: Any) -> list[Path]:

@@ -153,9 +153,8 @@ def budget(experiment: str, data: str, rounds: int = 9) -> None:
     first = next(iter(made.runs))
     for name, (_, _, times) in steps.items():
         half, full = (1000 * median(seconds) for seconds in times)
-        print(
-            f"{name:20} {half:6.0f} ms at half size, {full:6.0f} at full; {cost[first] / cost[name] * made.runs[first]['epochs']:.1f} epochs"
-        )
+        epochs = made.runs[first]["epochs"] * cost[first] / cost[name]
+        print(f"{name:20} {half:6.0f} ms at half size, {full:6.0f} at full; {epochs:.1f} epochs")
 
 
 def latency(experiment: str) -> None:

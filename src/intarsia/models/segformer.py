@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SegFormer"]
 
-FINEST = 4
-"""The stride of the finest level that the head takes."""
-
 
 class AllMLP(nn.Module):
     """The head (equation 4), before its last layer: a linear layer for each level, all enlarged to the finest, fused by another.
@@ -67,8 +64,9 @@ class SegFormer(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), s = S / 4 on the default encoder.
 
     `encoder` is mit_b0 to mit_b5, or any other that gives levels of stride 4 and coarser, timm's among them; `weights` is "none",
-    "timm" or the path of a local .safetensors file. `width` is the head's: 256 in the paper's B0 and B1, 768 in B2 to B5. `dropout`
-    goes before the last layer. `pixels` defaults to the scaling that the encoder's weights expect.
+    "timm" or the path of a local .safetensors file. `width` is the head's: 256 in the paper's B0 and B1, 768 in B2 to B5. The head
+    takes the levels of stride `finest` and coarser: 2 keeps thin things that 4, the paper's, loses. `dropout` goes before the last
+    layer. `pixels` defaults to the scaling that the encoder's weights expect.
 
     Raises OptionError for an unknown encoder or one with no such level, CheckpointError for weights that do not fit.
 
@@ -91,23 +89,24 @@ class SegFormer(nn.Module):
         encoder: str = "mit_b0",
         weights: str = "none",
         width: int = 256,
+        finest: int = 4,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder = make_encoder(encoder, in_channels, weights)
-        taken = [level for level, stride in enumerate(self.encoder.strides) if stride >= FINEST]
+        taken = [level for level, stride in enumerate(self.encoder.strides) if stride >= finest]
         if not taken:
             raise OptionError(
                 f"strides of encoder {encoder!r}",
-                expected=f"one of {FINEST} or coarser",
+                expected=f"one of {finest} or coarser",
                 received=self.encoder.strides,
                 hint="Name one that goes to stride 32: mit_b0, mobilenetv2_100, resnet50.",
             )
-        self.finest = taken[0]
-        self.stride = self.encoder.strides[self.finest]
-        self.head = AllMLP(self.encoder.channels[self.finest :], width)
+        self.first = taken[0]
+        self.stride = self.encoder.strides[self.first]
+        self.head = AllMLP(self.encoder.channels[self.first :], width)
         self.dropout = nn.Dropout2d(dropout)
         self.classify = nn.Conv2d(width, channels, 1)
         self.arguments: dict[str, Any] = {
@@ -116,6 +115,7 @@ class SegFormer(nn.Module):
             "pixels": self.pixels.to_dict(),
             "encoder": encoder,
             "width": width,
+            "finest": finest,
             "dropout": dropout,
         }
 
@@ -128,5 +128,5 @@ class SegFormer(nn.Module):
         self, images: Tensor, valid: Tensor | None = None, targets: Targets | None = None, *, stats: Tensor | None = None
     ) -> Dense:
         """(B, in_channels, H, W), `valid` (B, H, W), `stats` (B, in_channels, 2) to logits (B, channels, *s), s = S / stride."""
-        levels = self.encoder(self.normalise(images, valid, stats))[self.finest :]
+        levels = self.encoder(self.normalise(images, valid, stats))[self.first :]
         return Dense(self.classify(self.dropout(self.head(levels))))  # (B, channels, *s)

@@ -12,7 +12,7 @@ from PIL import Image
 from _trees import mask, mask_tree, picture, write_jpeg
 from intarsia.core.errors import DataError, DatasetNotFound, LabelError, OptionError, PairingError, UnreadableFile
 from intarsia.data.images import write_image, write_labels
-from intarsia.data.open import open_dataset
+from intarsia.data.open import detect, open_dataset
 
 
 def missing_mask(root: Path, stem: str) -> str:
@@ -199,11 +199,18 @@ def test_no_such_split(tmp_path):
 
 def test_two_formats_at_once_ask_for_one(tmp_path):
     mask_tree(tmp_path)
-    (tmp_path / "train").mkdir()
-    (tmp_path / "trainannot").mkdir()
-    with pytest.raises(OptionError, match=r"expected one format, received camvid: .*mask_folder: .*format='camvid'"):
+    for name in ("train", "trainannot", "JPEGImages", "SegmentationClass"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(OptionError, match=r"expected one format, received camvid: .*voc: .*format='camvid'"):
         open_dataset(tmp_path)
     assert len(open_dataset(tmp_path, format="mask_folder")) == 3
+
+
+def test_a_general_format_leaves_a_folder_to_one_that_knows_more(tmp_path):
+    mask_tree(tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "trainannot").mkdir()
+    assert detect(tmp_path) == "camvid"
 
 
 @pytest.mark.parametrize("plain", [{"labels": ["a"]}, 3, [{"id": 0}], {"names": []}, {"names": ["a"], "ids": [0, 1]}, ["a", "a"]])

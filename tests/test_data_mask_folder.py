@@ -242,7 +242,7 @@ def test_options_that_make_no_sense(tmp_path):
         open_dataset(tmp_path, rule="mask.png")
     with pytest.raises(DatasetNotFound, match="expected a mask folder gt/, received none"):
         open_dataset(tmp_path, masks="gt")
-    with pytest.raises(OptionError, match="Known: camvid, mask_folder"):
+    with pytest.raises(OptionError, match="Did you mean 'coco_|Known: ade20k, camvid"):
         open_dataset(tmp_path, format="coco")
 
 

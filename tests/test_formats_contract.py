@@ -264,7 +264,8 @@ def test_many_classes_come_back_or_are_refused(name, classes, tmp_path):
 
 def one(**changes: Any) -> Sample:
     """A sample of one segment, the class 1, everywhere."""
-    return Sample(picture(1, channels=1, dtype="uint16"), Segments(np.ones((1, 12, 16), np.int8), [1], **changes), key="x", geo=PLACE)
+    segments = Segments(np.ones((1, 12, 16), np.int8), [1], **changes)
+    return Sample(picture(1, channels=1, dtype="uint16"), segments, key="x", geo=PLACE)
 
 
 @pytest.mark.parametrize("name", FORMATS)

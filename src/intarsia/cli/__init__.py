@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
+        return 0
     except KeyboardInterrupt:
         return _complain("interrupted", code=130)
     except (IntarsiaError, OSError) as error:  # also a full disk, or a folder that must not be written to

@@ -9,7 +9,7 @@ import numpy as np
 
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, check_names
-from intarsia.data.holds import Fault, Format, losses
+from intarsia.data.holds import Fault, losses
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), 
     `lose` names (see `LOSABLE`) is left out instead. Raises OptionError for another name.
     """
     check_names("lose", lose, LOSABLE, "things that may be left out")
-    format: type[Format] = find("data.formats", to)
+    format = find("data.formats", to)
     wanted = simplified(dataset, format, lose) if lose else dataset
     found = losses(format, wanted)
     if found:
@@ -64,7 +64,7 @@ def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), 
     format.write(wanted, path, **options)
 
 
-def simplified(dataset: Dataset, format: type[Format], lose: Sequence[str]) -> Dataset:
+def simplified(dataset: Dataset, format: Any, lose: Sequence[str]) -> Dataset:
     """The data set without what `lose` names and the format cannot hold; what it can hold stays, whether named or not."""
     classes, holds = dataset.classes, format.holds
     held = format.held(classes) if "classes" in lose else classes
@@ -91,7 +91,8 @@ class Simplified:
     """Reads what another reader reads, and leaves out what is not wanted."""
 
     reader: Reader
-    format: type[Format]
+    format: Any
+    """A member of data/formats."""
     lose: frozenset[str]
     classes: ClassSet
     table: NDArray[np.int64]

@@ -100,7 +100,7 @@ class Fault(NamedTuple):
     received: str
 
 
-def losses(format: type[Format], dataset: Dataset) -> dict[str, tuple[Fault, int]]:
+def losses(format: Any, dataset: Dataset) -> dict[str, tuple[Fault, int]]:
     """Of each thing in `dataset` that the format has no room for, by name, the first case and the number of images with it."""
     found: dict[str, tuple[Fault, int]] = {}
 
@@ -134,7 +134,7 @@ def losses(format: type[Format], dataset: Dataset) -> dict[str, tuple[Fault, int
     return found
 
 
-def check(format: type[Format], dataset: Dataset, name: str) -> None:
+def check(format: Any, dataset: Dataset, name: str) -> None:
     """Raise CannotHold, which tells the first thing that the format has no room for, and how many others there are."""
     found = losses(format, dataset)
     if found:

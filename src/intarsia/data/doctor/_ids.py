@@ -60,7 +60,8 @@ def invented(one: Facts, survey: Survey) -> set[int]:
 def nearest_ids(labels: NDArray[Any], coding: Coding) -> NDArray[np.uint16]:
     """Each value as the known id nearest to it in value."""
     ids = np.array(sorted(known_ids(coding)))
-    return ids[np.abs(labels[..., None].astype(np.int64) - ids).argmin(axis=-1)].astype(np.uint16)  # (H, W, ids) -> (H, W)
+    nearest: NDArray[np.uint16] = ids.astype(np.uint16)[np.abs(labels[..., None].astype(np.int64) - ids).argmin(axis=-1)]
+    return nearest  # (H, W, ids) -> (H, W)
 
 
 def nearest_pixels(labels: NDArray[Any], coding: Coding) -> NDArray[np.uint16]:
@@ -71,4 +72,5 @@ def nearest_pixels(labels: NDArray[Any], coding: Coding) -> NDArray[np.uint16]:
     _, place = cv2.distanceTransformWithLabels((~good).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     value_of = np.zeros(int(place.max()) + 1, np.uint16)
     value_of[place[good]] = labels[good]
-    return value_of[place]
+    nearest: NDArray[np.uint16] = value_of[place]
+    return nearest

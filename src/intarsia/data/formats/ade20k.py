@@ -90,7 +90,8 @@ def _read_names(path: Path) -> ClassSet:
     """The classes of an objectInfo150.txt: of each the first of its synonyms; things where it tells which are stuff."""
     head, *lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     columns = {name.strip(): place for place, name in enumerate(head)}
-    names, things = [], []
+    names: list[str] = []
+    things: list[str] = []
     for cells in lines:
         if not {"Idx", "Name"} <= columns.keys() or len(cells) != len(head) or cells[columns["Idx"]].strip() != str(len(names) + 1):
             raise LabelError(

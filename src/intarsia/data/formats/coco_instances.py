@@ -101,7 +101,8 @@ class CocoInstances:
         with whole_folder(path) as folder:
             splits = dataset.splits or ("",)
             for split in splits:
-                images, objects = [], []
+                images: list[ImageEntry] = []
+                objects: list[dict[str, Any]] = []
                 for record, sample in zip(dataset.records, dataset, strict=True):
                     if record.split != split:
                         continue

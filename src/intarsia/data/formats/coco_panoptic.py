@@ -124,7 +124,8 @@ class CocoPanoptic:
         with whole_folder(path) as folder:
             for split in dataset.splits or ("",):
                 base = f"annotations/panoptic_{split}" if split else "panoptic"
-                images, annotations = [], []
+                images: list[ImageEntry] = []
+                annotations: list[Annotation] = []
                 for record, sample in zip(dataset.records, dataset, strict=True):
                     if record.split != split:
                         continue

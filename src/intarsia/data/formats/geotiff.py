@@ -258,11 +258,11 @@ def _coding(
         )
     if not labels:
         return coding_near(path, above=0)
-    ids = set()
+    seen: set[int] = set()
     for label in labels:
         with _opened(label) as file:
-            ids |= set(np.unique(file.read(1)).tolist())
-    return Coding(ClassSet(tuple(f"label {value}" for value in sorted(ids))), tuple(sorted(ids)))
+            seen |= set(np.unique(file.read(1)).tolist())
+    return Coding(ClassSet(tuple(f"label {value}" for value in sorted(seen))), tuple(sorted(seen)))
 
 
 def _corners(image: Path | None, tile: int) -> list[tuple[int, int]]:

@@ -44,7 +44,7 @@ class ImageFolder:
     @staticmethod
     def detect(path: Path, **_: Any) -> str:
         """A metadata file that names images."""
-        for file, _ in _files(path):
+        for file, _split in _files(path):
             rows = _rows(file)
             if rows and _column(rows[0], IMAGE_COLUMNS) and _column(rows[0], LABEL_COLUMNS):
                 return f"{file.relative_to(path)} with {_column(rows[0], LABEL_COLUMNS)}"

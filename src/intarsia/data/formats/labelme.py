@@ -72,7 +72,7 @@ class LabelMe:
     @staticmethod
     def detect(path: Path, **_: Any) -> str:
         """A JSON file with shapes beside an image of its name."""
-        for folder, _ in split_folders(path):
+        for folder, _split in split_folders(path):
             file = next(iter(sorted(folder.glob("*.json"))), None)
             if file is not None and b'"shapes"' in file.read_bytes() and len(list(folder.glob(f"{file.stem}.*"))) > 1:
                 return f"{file.relative_to(path)} with shapes"

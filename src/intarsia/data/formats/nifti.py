@@ -203,8 +203,8 @@ def _coding(path: Path, labels: list[Path]) -> Coding:
         if all(str(name).isdigit() for name in told):  # the Decathlon's way round
             pairs = {str(name): int(value) for value, name in told.items()}
         if pairs:
-            names = sorted(pairs, key=lambda name: pairs[name])
-            return Coding.from_names(names, ids=[pairs[name] for name in names])
+            by_id = sorted(pairs, key=lambda name: pairs[name])
+            return Coding.from_names(by_id, ids=[pairs[name] for name in by_id])
         raise LabelError(str(file), expected='"labels": {"background": 0, "tumour": 1}', received=told)
     if find_class_file(path) or not labels:
         return coding_near(path, above=0)

@@ -37,7 +37,7 @@ class ObjectMasks:
     @staticmethod
     def detect(path: Path, **_: Any) -> str:
         """A folder of an image, here or one below."""
-        for place, _ in _places(path):
+        for place, _split in _places(path):
             for folder in sorted(place.iterdir()):
                 if (folder / "images").is_dir():
                     if folder.name.lower() in SPLITS or not (folder / "masks").is_dir():
@@ -52,11 +52,10 @@ class ObjectMasks:
         for place, split in _places(path):
             for folder in sorted(place.iterdir()):
                 if (folder / "images").is_dir():
-                    images = files_under(folder / "images")
+                    images, masks = list(files_under(folder / "images").values()), folder / "masks"
                     if len(images) != 1:
                         raise LabelError(str(folder / "images"), expected="one image", received=f"{len(images)}")
-                    masks = folder / "masks"
-                    records.append(Record(folder.name, *images.values(), masks if masks.is_dir() else None, split))
+                    records.append(Record(folder.name, images[0], masks if masks.is_dir() else None, split))
         if not records:
             raise DatasetNotFound(str(path), expected=ObjectMasks.looks, received="neither")
         classes = ClassSet((objects,), things=(objects,), nothing=True)

@@ -97,11 +97,6 @@ def no_masks(root: Path, stem: str) -> str:
     return "images/a.png: expected a mask, received none. Name the mask folder"
 
 
-def an_unknown_class_file(root: Path, stem: str) -> str:
-    (root / "codes.txt").unlink()
-    return f"{root}: expected a class file, one of classes.json, codes.txt, classes.txt"
-
-
 def a_class_file_with_a_gap(root: Path, stem: str) -> str:
     (root / "codes.txt").write_text("sky\n\ncar\n")
     return "codes.txt: expected names, or 'id name', one per line (.txt);"
@@ -129,7 +124,6 @@ def a_binary_class_file(root: Path, stem: str) -> str:
         (other_depth, PairingError),
         (void_everywhere, LabelError),
         (no_masks, PairingError),
-        (an_unknown_class_file, LabelError),
         (a_class_file_with_a_gap, LabelError),
         (a_binary_class_file, LabelError),
     ],

@@ -74,8 +74,8 @@ def test_folders_given_by_name_need_no_format(tmp_path):
 
 def test_masks_that_no_image_is_named_like_ask_for_the_rule(tmp_path):
     write_image(tmp_path / "images" / "a.png", picture(0))
-    write_labels(tmp_path / "masks" / "a_mask.png", mask(0))
-    with pytest.raises(PairingError, match=r"images/a.png: expected a mask .* or name the rule. Known: a_mask"):
+    write_labels(tmp_path / "masks" / "a_truth.png", mask(0))
+    with pytest.raises(PairingError, match=r"images/a.png: expected a mask .* or name the rule. Known: a_truth"):
         open_dataset(tmp_path)
 
 

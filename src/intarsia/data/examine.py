@@ -45,8 +45,9 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.images} images, read as {self.format}", ""]
         for finding in self.findings:
-            more = len(finding.files) - SHOWN
-            files = ", ".join(finding.files[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+            names = list(dict.fromkeys(finding.files))
+            more = len(names) - SHOWN
+            files = ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
             lines += [
                 f"{finding.severity}: {finding.check}",
                 f"  {finding.message}",

@@ -38,8 +38,10 @@ __all__ = [
     "whole_folder",
 ]  # fmt: skip
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img")
-MASK_FOLDERS = ("masks", "labels", "mask", "label", "annotations")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "PNGImages", "JPEGImages")
+MASK_SUFFIXES = ("_mask", "_masks", "_label", "_labels", "_gt", "_seg", "_segmentation", "_annotation")
+"""What masks often add to the stems of their images."""
+MASK_FOLDERS = ("masks", "labels", "mask", "label", "annotations", "PedMasks")
 
 
 def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
@@ -63,14 +65,30 @@ def holds_pictures(folder: Path) -> bool:
     return first is None or any(suffix in IMAGE_SUFFIXES for suffix in (first, *files))
 
 
-def pair(images: Path, masks: Path | None, rule: str = "{stem}", split: str = "") -> list[Record]:
-    """A record for each image of a folder with the mask that `rule` names, such as `{stem}_P.png`; without a suffix any will do.
+def inferred_rule(images: Sequence[str], masks: Sequence[str]) -> str:
+    """The rule that names the mask of an image, by the stems that are there: `{stem}`, or with one of `MASK_SUFFIXES`.
+
+    >>> inferred_rule(["a", "b"], ["a_mask", "b_mask"])
+    '{stem}_mask'
+    """
+    known = set(masks)
+    if known.isdisjoint(images):
+        for suffix in MASK_SUFFIXES:
+            if any(f"{stem}{suffix}" in known for stem in images):
+                return f"{{stem}}{suffix}"
+    return "{stem}"
+
+
+def pair(images: Path, masks: Path | None, rule: str | None = "{stem}", split: str = "") -> list[Record]:
+    """A record for each image of a folder with the mask that `rule` names, such as `{stem}_P.png`; without a suffix any will do,
+    and None looks for one (see `inferred_rule`).
 
     `masks` None, or a folder that is not there or holds no labels, gives records without truth. Raises PairingError for an image
     without mask, and, where the rule is the bare stem, for a mask without image.
     """
     pictures = files_under(images)
     labels = files_under(masks, LABEL_SUFFIXES) if masks is not None and masks.is_dir() else {}
+    rule = rule or inferred_rule(list(pictures), list(labels))
     named = {path.relative_to(masks).as_posix(): path for path in labels.values()} if masks is not None else {}
     found = {key: labels.get(renamed(key, rule)) or named.get(renamed(key, rule)) for key in pictures}
     if masks is not None and images in masks.parents:  # a mask folder within the image folder

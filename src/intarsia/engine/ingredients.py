@@ -60,7 +60,7 @@ class Ingredients:
         given = {"weights": options.weights} if fresh and options.weights != "none" else {}
         network = build_network(self.recipe, **given)
         self.tell: Callable[[str], object] = print
-        self.notes: list[str] = []  # what to tell before the first epoch
+        self.notes = list(data.notes)  # what to tell before the first epoch
         if source:
             carry_over(source.network, source.recipe.classes, network, self.recipe.classes, self.recipe.in_channels)
             self.notes.append(source.told(self.recipe.classes))

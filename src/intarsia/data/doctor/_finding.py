@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -65,10 +66,18 @@ class Check:
         some, numbers = self.cases(survey)
         if not some:
             return None
-        files = tuple(str(one.record.label or one.record.image or one.record.key) for one in some)
+        files = tuple(_shown(one, survey.path) for one in some)
         known = {"count": len(some), "first": files[0], "s": "" if len(some) == 1 else "s"} | numbers
         keys = tuple(one.record.key for one in some)
         return Finding(name, self.severity, self.message.format(**known), self.remedy.format(**known), keys, files)
+
+
+def _shown(one: Facts, root: Path) -> str:
+    """The file of a pair to look at, from the folder of the data on."""
+    file = one.record.label or one.record.image
+    if file is None:
+        return one.record.key
+    return file.relative_to(root).as_posix() if root in file.parents else str(file)
 
 
 def left_out(part: Part, survey: Survey) -> None:

@@ -41,6 +41,8 @@ class Survey:
     """Whether the label files number objects."""
     colours: bool = False
     """Whether the label files are read by colour."""
+    notes: tuple[str, ...] = ()
+    """What the opening of the folder told."""
     refused: str = ""
     """Why the folder could not be opened."""
     size: tuple[int, int] | None = None
@@ -86,6 +88,7 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
             dataset.classes if dataset is not None else coding.classes if coding else None,
             objects=isinstance(labels, ObjectLabels),
             colours=bool(options.get("by_colour")),
+            notes=dataset.notes if dataset is not None else (),
             refused=refused,
             size=size,
         )
@@ -99,15 +102,15 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
 
 def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Coding | None]:
     """Every image and every mask, paired or alone, and the class file where there is one."""
-    rule = options.get("rule", "{stem}")
     records = []
     for split, images, masks in folders.places(path, options.get("images"), options.get("masks")):
         pictures = folders.files_under(images)
         labels = folders.files_under(masks, IMAGE_SUFFIXES) if masks is not None and masks.is_dir() else {}
+        rule = options.get("rule") or folders.inferred_rule(list(pictures), list(labels))
         wanted = {key: folders.renamed(key, rule) for key in pictures}
         records += [Record(key, pictures[key], labels.get(name), split) for key, name in wanted.items()]
         used = set(wanted.values())
-        records += [Record(key, None, label, split) for key, label in labels.items() if key not in used and rule == "{stem}"]
+        records += [Record(key, None, label, split) for key, label in labels.items() if key not in used and "rule" not in options]
     records = folders.unique_keys(records)
     try:
         return list(folders.split_by_lists(path, records)), coding_near(path, above=0)

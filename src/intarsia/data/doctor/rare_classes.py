@@ -35,6 +35,6 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 rare_classes = Check(
     "warning",
     _cases,
-    "{classes} classes have less than a thousandth of the pixels: {told}",
+    "of {classes} of the classes there is less than a thousandth of the pixels: {told}",
     "Weigh them or show them more often: --class-weights sqrt_median_frequency, --rare-crops 0.5",
 )

@@ -16,6 +16,7 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.holds import Holds, check, inner_key, is_semantic
 from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.inferring import inferred
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
 from intarsia.data.records import FileReader, Record
 
@@ -54,7 +55,7 @@ class MaskFolder:
         *,
         images: str | None = None,
         masks: str | None = None,
-        rule: str = "{stem}",
+        rule: str | None = None,
         classes: ClassSet | Sequence[str] | Mapping[str, int] | str | Path | None = None,
         void: int | None = None,
         objects: str | None = None,
@@ -62,12 +63,13 @@ class MaskFolder:
     ) -> Dataset:
         """The data set in a folder.
 
-        `images` and `masks` name the folders, `rule` the mask of `{stem}`. `classes` are names by id, ids by name, or a class file;
-        left out, `classes.json`, `codes.txt` or `classes.txt` is looked for. `void` is one more id for void; without any, 255 is
+        `images` and `masks` name the folders, `rule` the mask of `{stem}`; left out, it is the stem itself, or with an ending such
+        as _mask. `classes` are names by id, ids by name, or a class file; left out, `classes.json`, `codes.txt` or `classes.txt` is
+        looked for, and without any the values tell (see `inferred`). `void` is one more id for void; without any, 255 is
         void where it is no class. `objects` names the only class of masks that number objects. `by_colour` takes masks painted in
         the colours of the class file.
         """
-        if "{stem}" not in rule:
+        if rule is not None and "{stem}" not in rule:
             raise OptionError("rule", expected="text with {stem}, such as '{stem}_P.png'", received=repr(rule))
         found = folders.places(path, images, masks)
         if not found:
@@ -78,8 +80,12 @@ class MaskFolder:
         records = [record for split, pictures, labels in found for record in folders.pair(pictures, labels, rule, split)]
         records = folders.found_images(folders.unique_keys(records), [pictures for _, pictures, _ in found])
         records = folders.split_by_lists(path, records)
-        coding, reader = _meaning(path, classes, void, objects, by_colour)
-        return Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
+        known = (classes, objects, find_class_file(path)) != (None, None, None) or by_colour
+        guess = None if known else inferred([record.label for record in records if record.label is not None])
+        coding, reader, told = guess or (*_meaning(path, classes, void, objects, by_colour), "")
+        dataset = Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
+        dataset.notes = (told,) if told else ()
+        return dataset
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

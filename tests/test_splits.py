@@ -137,3 +137,19 @@ def test_a_folder_is_opened_in_the_splits_of_a_file(tmp_path):
 
 def test_pixels_of_each_class():
     np.testing.assert_array_equal(class_pixels(data(2, 1)), [[18, 2], [20, 0]])
+
+
+def test_an_image_in_two_splits_is_an_error_that_only_its_name_waives(tmp_path):
+    from _trees import sample
+    from intarsia.api.training import train
+
+    twice = [sample(0), sample(1), sample(0)]
+    twice = [Sample(one.image, one.segments, key=f"s{number}") for number, one in enumerate(twice)]
+    splits = {"s0": "train", "s1": "train", "s2": "val"}
+    leaky = Dataset.from_samples(twice, ClassSet(("a", "b", "c")), splits=splits)
+    with pytest.raises(
+        LeakError, match=r"s2: expected an image that is in the split 'val' alone, .* as s0 in 'train'. .*--waive leak"
+    ):
+        train(leaky, out=tmp_path / "run")
+    leaky.check(waive=("leak",))
+    Dataset.from_samples(twice, ClassSet(("a", "b", "c")), splits=dict.fromkeys(splits, "train")).check()

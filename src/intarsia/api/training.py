@@ -44,7 +44,7 @@ def train(
     options = options_of(TrainOptions, options, changes)
     dataset = opened(data, options.format, options.data_args)
     used = {record for split in (options.split, options.val_split) for record in dataset.split(split).records}
-    dataset.subset(record for record in dataset.records if record in used).check()
+    dataset.subset(record for record in dataset.records if record in used).check(waive=options.waive)
     return start(dataset, options, callbacks=callbacks, warn=warn, quiet=quiet)
 
 

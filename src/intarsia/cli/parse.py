@@ -23,7 +23,7 @@ __all__ = ["flags", "parsed"]
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w-]*)=(?P<value>.*)", re.DOTALL)
 TABLES = ("--loss", "--loss-args", "--model-args", "--data-args", "--measure-args")
 """The options that themselves take name=value."""
-SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures", "--lose")
+SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures", "--lose", "--waive")
 """The options that take several values, which name=value separates by commas."""
 REGISTRY = ConstructorRegistry()
 

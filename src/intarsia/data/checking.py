@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import LabelError, PairingError
+import numpy as np
+
+from intarsia.core.errors import LabelError, LeakError, PairingError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from intarsia.data.dataset import Dataset
     from intarsia.data.records import Record
 
 __all__ = ["check", "sizes_differ"]
 
 
-def check(dataset: Dataset, *, threads: int | None = None) -> None:
+def check(dataset: Dataset, *, threads: int | None = None, waive: Collection[str] = ()) -> None:
     """Read every file once, in parallel, and raise the first DataError in the order of the records; the labels stay cached.
 
     Found here: missing and corrupt files, images without mask, sizes that differ, colours or unknown ids in a label, channels or
-    depths that differ between images, a data set without images, one in which no pixel is labelled, and masks of 0 and 255
-    whose 255 was taken for void.
+    depths that differ between images, a data set without images, one in which no pixel is labelled, masks of 0 and 255
+    whose 255 was taken for void, and, unless `waive` names "leak", an image that is in two splits, pixel by pixel.
     """
     if not len(dataset):
         raise PairingError(dataset.where, expected="at least one image", received="none")
 
-    def facts(index: int) -> tuple[tuple[int, str], set[int], bool]:
+    def facts(index: int) -> tuple[tuple[int, str], set[int], bool, bytes]:
         sample = dataset[index]
         if sample.segments is None:
             name = str(dataset.records[index].image or sample.key)
@@ -35,6 +40,7 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
             (sample.image.shape[-1], str(sample.image.dtype)),
             {*sample.segments.classes.tolist(), *([-1] if nothing else [])},
             bool(sample.segments.void.any()),
+            blake2b(np.ascontiguousarray(sample.image), digest_size=16).digest(),
         )
 
     with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:
@@ -44,7 +50,9 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
             pool.shutdown(cancel_futures=True)
     first = dataset.records[0]
     wanted = found[0][0]
-    for record, (kind, _, _) in zip(dataset.records, found, strict=True):
+    if "leak" not in waive:
+        _no_leak(dataset.records, [digest for *_, digest in found])
+    for record, (kind, *_) in zip(dataset.records, found, strict=True):
         if kind != wanted:
             raise PairingError(
                 str(record.image or record.key),
@@ -52,8 +60,8 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
                 received=f"{kind[0]} of {kind[1]}",
                 hint="Save all images with the same channels and depth, for instance without alpha.",
             )
-    labelled = set().union(*(classes for _, classes, _ in found))
-    void = any(void for _, _, void in found)
+    labelled = set().union(*(classes for _, classes, *_ in found))
+    void = any(void for _, _, void, _ in found)
     if void and not labelled:
         raise LabelError(dataset.where, expected="labelled pixels", received="void everywhere", hint="Look at the id of void.")
     if void and labelled == {0} and len(dataset.classes) > 1:
@@ -63,6 +71,20 @@ def check(dataset: Dataset, *, threads: int | None = None) -> None:
             received=f"only {dataset.classes.names[0]} and void, in all masks",
             hint='If 255 is a class and not void, say so in classes.json: [{"name": ..., "id": 0}, {..., "id": 255}].',
         )
+
+
+def _no_leak(records: Sequence[Record], digests: Sequence[bytes]) -> None:
+    """Raises LeakError for the first image that is in two splits."""
+    home: dict[bytes, Record] = {}
+    for record, digest in zip(records, digests, strict=True):
+        other = home.setdefault(digest, record)
+        if other.split != record.split:
+            raise LeakError(
+                str(record.image or record.key),
+                expected=f"an image that is in the split {record.split!r} alone",
+                received=f"the same, pixel by pixel, as {other.image or other.key} in {other.split!r}",
+                hint="A score on images trained on means nothing: remove one (`intarsia doctor` lists all), or --waive leak.",
+            )
 
 
 def sizes_differ(record: Record, image: tuple[int, ...], label: tuple[int, ...]) -> PairingError:

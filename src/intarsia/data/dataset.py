@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, overload
@@ -149,9 +149,9 @@ class Dataset(Sequence[Sample]):
 
     # -- trust -----------------------------------------------------------------------------------------------------------------
 
-    def check(self, *, threads: int | None = None) -> None:
+    def check(self, *, threads: int | None = None, waive: Collection[str] = ()) -> None:
         """Read every file once, before anything is trained; raises the first DataError there is (see `data/checking.py`)."""
-        check(self, threads=threads)
+        check(self, threads=threads, waive=waive)
 
     def fingerprint(self) -> str:
         """32 hex digits that name the data, the same on each machine (see `data/fingerprint.py`)."""

@@ -55,6 +55,8 @@ class TrainOptions:
     """The split that is evaluated while training, and picks the best weights."""
     fraction: Annotated[float, Within(0, 1, above=True)] = 1.0
     """The share of the training images to use, drawn by the seed."""
+    waive: tuple[Literal["leak"], ...] = ()
+    """Errors in the data to train in spite of: leak, an image that is in two splits."""
     trained: Literal["classes", "all", "things"] = "classes"
     """Which segments are trained: merged by class, all one by one, or things only."""
     size: tuple[Count, Count] | None = None

@@ -15,15 +15,15 @@ from intarsia.core.catalogue import PACKAGE, find, members
 FACE = [
     "ClassSet", "Dataset", "Run", "Sample", "Segments", "TrainOptions", "compare", "convert", "demo", "doctor", "download",
     "evaluate", "evaluate_folders", "fine_tune", "list_models", "load", "look", "lr_find", "open_dataset", "open_image",
-    "open_mask", "predict", "reproduce", "resume", "scenes", "split", "train",
+    "open_mask", "plan", "predict", "reproduce", "resume", "scenes", "split", "train",
 ]  # fmt: skip
 NOUNS = [
     "Batch", "ClassSet", "Dense", "Image", "Output", "Pixels", "Predictor", "Queries", "Regions", "Sample", "Scorer", "Segments",
     "Targets",
 ]  # fmt: skip
 COMMANDS = [
-    "demo", "look", "download", "doctor", "split", "convert", "train", "fine-tune", "resume", "lr-find", "evaluate", "compare",
-    "predict", "reproduce", "models",
+    "demo", "look", "download", "doctor", "plan", "split", "convert", "train", "fine-tune", "resume", "lr-find", "evaluate",
+    "compare", "predict", "reproduce", "models",
 ]  # fmt: skip
 FAMILIES = ["data.doctor", "data.formats", "transforms", "models", "losses", "decode", "metrics", "draw"]
 MODULES = sorted(

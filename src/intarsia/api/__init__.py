@@ -1,6 +1,6 @@
 """The Python face: what the command line can do, as functions. Importing this loads no torch; the functions that need it do."""
 
-from intarsia.api.data import convert, doctor, download, look, open_image, open_mask, split
+from intarsia.api.data import convert, doctor, download, look, open_image, open_mask, plan, split
 from intarsia.api.models import compare, evaluate, evaluate_folders, list_models, load, predict
 from intarsia.api.training import demo, fine_tune, lr_find, reproduce, resume, train
 from intarsia.core import ClassSet, Sample, Segments
@@ -32,6 +32,7 @@ __all__ = [
     "open_dataset",
     "open_image",
     "open_mask",
+    "plan",
     "predict",
     "reproduce",
     "resume",

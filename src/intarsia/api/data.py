@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intarsia.api._arguments import opened
 from intarsia.core import ClassSet, Sample
 from intarsia.data.class_files import read_classes
-from intarsia.data.images import read_image
+from intarsia.data.images import read_image, write_bytes
 from intarsia.data.open import located, open_dataset
 from intarsia.data.splits import Splits, make_splits
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from intarsia.api._arguments import Data
     from intarsia.data.dataset import Dataset
     from intarsia.data.examine import Report
+    from intarsia.engine.plan import Plan
 
-__all__ = ["convert", "doctor", "download", "look", "open_image", "open_mask", "split"]
+__all__ = ["convert", "doctor", "download", "look", "open_image", "open_mask", "plan", "split"]
 
 
 def open_image(path: str | Path) -> NDArray[Any]:
@@ -58,6 +59,26 @@ def look(
 
     dataset = opened(data, format, data_args)
     return look_at(dataset.split(split) if split else dataset, Path(out), count=count, batch=batch)
+
+
+def plan(
+    data: Data,
+    *,
+    out: str | Path | None = None,
+    split: str = "train",
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
+) -> Plan:
+    """What to train on this data and how, on this machine, each choice with its reason; `out` takes it as TOML for `train`.
+
+    `train(data)` without any setting goes by it.
+    """
+    from intarsia.engine.plan import make_plan
+
+    made = make_plan(opened(data, format, data_args), split=split)
+    if out is not None:
+        write_bytes(Path(out), made.to_toml().encode())
+    return made
 
 
 def download(name: str, out: str | Path, *, tell: Callable[[str], None] = print) -> Dataset:

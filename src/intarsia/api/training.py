@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from intarsia.api._arguments import Data
+    from intarsia.data.dataset import Dataset
     from intarsia.engine.lr_finder import RangeTest
 
 __all__ = ["demo", "fine_tune", "lr_find", "reproduce", "resume", "train"]
@@ -36,16 +37,32 @@ def train(
 ) -> Run:
     """Checks the data, trains a network on it, evaluates it and draws the results: a Run folder, described in `Run`.
 
-    `changes` are fields of TrainOptions: `train(data, model="unet", encoder="mobilenetv2_100", epochs=40)`. Each callback is called
-    with the row of an epoch, `warn` with each sentence of the watch, which says what goes wrong.
+    `changes` are fields of TrainOptions: `train(data, model="unet", encoder="mobilenetv2_100", epochs=40)`; without any that says
+    how to train, it goes by `plan(data)`. Each callback is called with the row of an epoch, `warn` with each sentence of the watch,
+    which says what goes wrong.
     """
     from intarsia.engine.training import start
 
     options = options_of(TrainOptions, options, changes)
     dataset = opened(data, options.format, options.data_args)
+    if not options.settings:
+        dataset, options = _planned(dataset, options, quiet=quiet)
     used = {record for split in (options.split, options.val_split) for record in dataset.split(split).records}
     dataset.subset(record for record in dataset.records if record in used).check(waive=options.waive)
     return start(dataset, options, callbacks=callbacks, warn=warn, quiet=quiet)
+
+
+def _planned(dataset: Dataset, options: TrainOptions, *, quiet: bool) -> tuple[Dataset, TrainOptions]:
+    """Data and options by the plan, which is told unless `quiet`; where and what, but not how, stays as the options say."""
+    from intarsia.engine.plan import make_plan
+
+    made = make_plan(dataset, split=options.split)
+    if not quiet:
+        print(f"No setting says how to train, so it goes by the plan (intarsia plan):\n{made}\n")
+    planned = made.options(options.places)
+    if "val" not in dataset.splits:
+        dataset = dataset.held_back(val=planned.data_args["val"])
+    return dataset, planned
 
 
 def fine_tune(

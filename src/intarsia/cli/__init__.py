@@ -18,6 +18,7 @@ COMMANDS = {
     "look": "Look at the data before training: image, label, overlay, a batch as augmented.",
     "download": "Fetch a public data set by name, checked, and tell its terms.",
     "doctor": "Tell what is wrong with the data, and how to mend it, before any training.",
+    "plan": "Choose what to train and how, from the data and the machine, and say why.",
     "split": "Say which images are trained on, which choose and which test, in a file.",
     "convert": "Write the data in another format; what that cannot hold is told before.",
     "train": "Train a network on a folder of images and annotations.",

@@ -40,7 +40,7 @@ def check(dataset: Dataset, *, threads: int | None = None, waive: Collection[str
             (sample.image.shape[-1], str(sample.image.dtype)),
             {*sample.segments.classes.tolist(), *([-1] if nothing else [])},
             bool(sample.segments.void.any()),
-            blake2b(np.ascontiguousarray(sample.image), digest_size=16).digest(),
+            blake2b(np.ascontiguousarray(sample.image).data, digest_size=16).digest(),
         )
 
     with ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["SPLITS", "Dataset", "Record", "share_of", "shuffled"]
+__all__ = ["SPLITS", "Dataset", "Record", "share_of", "shuffled", "split_by_share"]
 
 SPLITS = {
     "train": "train",
@@ -140,6 +141,13 @@ class Dataset(Sequence[Sample]):
         kept = share_of(self.keys, share, seed)
         return self.subset(record for record in self.records if record.key in kept)
 
+    def held_back(self, *, val: float = 0.0, test: float = 0.0, seed: int = 0) -> Dataset:
+        """The same data set with seeded shares of the unsplit or train images in the splits val and test."""
+        part = self.subset(split_by_share(self.records, val, test, seed))
+        general = {"val": (val, 0.0), "test": (test, 0.0), "seed": (seed, 0)}
+        part.options = self.options | {name: value for name, (value, default) in general.items() if value != default}
+        return part
+
     def subset(self, records: Iterable[Record]) -> Dataset:
         """The same data set with these records only; the label cache is shared."""
         part = copy(self)
@@ -161,6 +169,24 @@ class Dataset(Sequence[Sample]):
     def where(self) -> str:
         """The folder, else the name: what errors call the data set."""
         return str(self.root or self.name or "data set")
+
+
+def split_by_share(records: Sequence[Record], val: float, test: float, seed: int) -> Sequence[Record]:
+    """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`."""
+    if not val and not test:
+        return records
+    present = {record.split for record in records}
+    if min(val, test) < 0 or val + test >= 1 or (val and "val" in present) or (test and "test" in present):
+        raise OptionError(
+            "val and test", expected="shares that add up to less than 1, of splits not yet there", received=(val, test)
+        )
+    keys = [record.key for record in records if record.split in ("", "train")]
+    tested = share_of(keys, test, seed) if test else set()
+    held = share_of(keys, test + val, seed)  # contains the smaller share
+    return [
+        replace(record, split="test" if record.key in tested else "val" if record.key in held else record.split or "train")
+        for record in records
+    ]
 
 
 def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:

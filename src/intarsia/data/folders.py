@@ -11,8 +11,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError, PairingError, nearest
-from intarsia.data.dataset import SPLITS, share_of
+from intarsia.core.errors import CannotHold, DatasetNotFound, PairingError, nearest
+from intarsia.data.dataset import SPLITS
 from intarsia.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from intarsia.data.records import Record
 
@@ -20,22 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "IMAGE_FOLDERS",
-    "MASK_FOLDERS",
-    "Listing",
-    "files_under",
-    "found_images",
-    "holds_pictures",
-    "listed",
-    "listing",
-    "pair",
-    "places",
-    "renamed",
-    "split_by_lists",
-    "split_by_share",
-    "split_folders",
-    "unique_keys",
-    "whole_folder",
+    "IMAGE_FOLDERS", "MASK_FOLDERS", "MASK_SUFFIXES", "Listing", "files_under", "found_images", "holds_pictures", "inferred_rule",
+    "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "unique_keys", "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "PNGImages", "JPEGImages")
@@ -195,24 +181,6 @@ def split_by_lists(root: Path, records: list[Record]) -> list[Record]:
     rest = "" if "train" in split_of.values() else "train"
     assigned = [replace(record, split=split_of.get(record.key, rest)) for record in records]
     return [record for record in assigned if record.split]
-
-
-def split_by_share(records: Sequence[Record], val: float, test: float, seed: int) -> Sequence[Record]:
-    """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`."""
-    if not val and not test:
-        return records
-    present = {record.split for record in records}
-    if min(val, test) < 0 or val + test >= 1 or (val and "val" in present) or (test and "test" in present):
-        raise OptionError(
-            "val and test", expected="shares that add up to less than 1, of splits not yet there", received=(val, test)
-        )
-    keys = [record.key for record in records if record.split in ("", "train")]
-    tested = share_of(keys, test, seed) if test else set()
-    held = share_of(keys, test + val, seed)  # contains the smaller share
-    return [
-        replace(record, split="test" if record.key in tested else "val" if record.key in held else record.split or "train")
-        for record in records
-    ]
 
 
 def unique_keys(records: list[Record]) -> list[Record]:

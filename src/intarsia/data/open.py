@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import DatasetNotFound, OptionError, nearest
-from intarsia.data.folders import split_by_share
 from intarsia.data.label_cache import LabelCache
 from intarsia.data.splits import read_splits
 
@@ -52,11 +51,9 @@ def open_dataset(
             raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
     opened = member.open(folder, **options)
     divided = opened if splits is None else read_splits(Path(splits)).apply(opened, fold=fold)
-    dataset = divided.subset(split_by_share(divided.records, val, test, seed))
+    divided.options = options | ({} if splits is None else {"splits": str(splits)} | ({"fold": fold} if fold else {}))
+    dataset = divided.held_back(val=val, test=test, seed=seed)
     dataset.cache = LabelCache(cache_bytes)
-    file = None if splits is None else str(splits)
-    general = {"val": (val, 0.0), "test": (test, 0.0), "seed": (seed, 0), "splits": (file, None), "fold": (fold, 0)}
-    dataset.options = options | {name: value for name, (value, default) in general.items() if value != default}
     return dataset
 
 

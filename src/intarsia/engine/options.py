@@ -19,6 +19,13 @@ Share = Annotated[float, Within(0, 1)]
 Amount = Annotated[float, Within(0)]
 
 
+PLACES = (
+    "format", "data_args", "split", "val_split", "fraction", "waive", "workers", "checkpoint_minutes", "checkpoint_steps", "device",
+    "precision", "channels_last", "compile", "seed", "name", "out", "track",
+)  # fmt: skip
+"""The options that say what is trained on and where, not how."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What `intarsia train` can be told; every field has a default, and a wrong value raises OptionError naming its flag.
@@ -150,6 +157,20 @@ class TrainOptions:
     track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
     """Trackers that also get the numbers of each epoch; metrics.csv always does."""
 
+    @property
+    def places(self) -> dict[str, Any]:
+        """The options that say what is trained on and where, not how, as far as they are not the defaults."""
+        return {name: value for name, value in self._given.items() if name in PLACES}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that say how it is trained, as far as they are not the defaults."""
+        return {name: value for name, value in self._given.items() if name not in PLACES}
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if value != getattr(DEFAULT, name, None)}
+
     def __post_init__(self) -> None:
         for key, value in checked(type(self), vars(self), flag).items():
             object.__setattr__(self, key, value)
@@ -227,3 +248,6 @@ def _by_loss(given: dict[str, Any], losses: dict[str, float]) -> dict[str, dict[
         if name not in losses:
             raise OptionError(f"--loss-args {name}", expected="a loss that --loss names", hint=nearest(name, losses))
     return tables
+
+
+DEFAULT = TrainOptions()

@@ -142,18 +142,25 @@ def _plain(value: Any) -> Any:
     raise _Mismatch("text, numbers, true or false, and lists or tables of these")
 
 
-def to_toml(options: Any) -> str:
+def to_toml(options: Any, comments: Mapping[str, str] | None = None) -> str:
     """An option dataclass as TOML, every field that is not None, tables last; `from_toml` gives the equal dataclass back.
+
+    With `comments` only the fields that they name, each below its comment.
 
     >>> from intarsia.engine.options import TrainOptions
     >>> to_toml(TrainOptions(encoder="resnet18")).splitlines()[:2]
     ['model = "unet"', 'encoder = "resnet18"']
     """
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None and not isinstance(value, dict)]
+    names = [field.name for field in fields(options)] if comments is None else list(comments)
+    values = {name: getattr(options, name) for name in names}
+    told = {name: [f"# {text}"] for name, text in (comments or {}).items()}
+    lines = []
+    for key, value in values.items():
+        if value is not None and not isinstance(value, dict):
+            lines += [*told.get(key, []), f"{key} = {_toml(value)}"]
     for key, table in values.items():
         if isinstance(table, dict):
-            lines += ["", f"[{key}]", *(f"{_toml_key(name)} = {_toml(value)}" for name, value in table.items())]
+            lines += ["", *told.get(key, []), f"[{key}]", *(f"{_toml_key(name)} = {_toml(value)}" for name, value in table.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 import intarsia
 from intarsia.cli.commands._shared import Data, show
 
-__all__ = ["convert", "doctor", "download", "look", "split"]
+__all__ = ["convert", "doctor", "download", "look", "plan", "split"]
 
 
 def look(
@@ -76,6 +76,26 @@ def doctor(
     else:
         print(report)
     return 0 if report.sound else 1
+
+
+def plan(
+    data: Data,
+    out: Path | None = None,
+    split: str = "train",
+    format: str | None = None,
+    data_args: dict[str, Any] = {},  # noqa: B006 - never changed
+) -> None:
+    """Choose what to train and how, from the data and the machine, and say why.
+
+    `intarsia train DATA` without any setting goes by the plan; with --out it is a file to edit, for train --config FILE.
+
+    Args:
+        out: The TOML file to write.
+        split: The split that is to be trained on.
+        format: The format of the data; left out, it is recognised.
+        data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
+    """
+    print(intarsia.plan(data, out=out, split=split, format=format, data_args=data_args))
 
 
 def split(

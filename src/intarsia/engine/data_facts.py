@@ -1,0 +1,109 @@
+"""What a data set is like, told by its labels: sizes, classes, objects. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intarsia.ops.trained import trained_segments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from intarsia.data.dataset import Dataset
+
+__all__ = ["DataFacts", "data_facts"]
+
+LOOKED_AT = 300
+"""Images that are looked at, evenly spaced."""
+LINES = 64
+"""Rows of a label that is made small, to tell how high classes lie."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Of the training images, those looked at."""
+
+    images: int
+    """All of them."""
+    sizes: NDArray[np.int64]
+    """(n, 2) height and width."""
+    channels: int
+    dtype: str
+    shares: dict[str, float]
+    """Of each class among the labelled pixels, the largest first; "nothing" where pixels may be of no class."""
+    absent: tuple[str, ...]
+    """The classes of which nothing was seen."""
+    heights: dict[str, float]
+    """Of each class the mean height of its pixels, 0 at the top and 1 at the bottom."""
+    areas: NDArray[np.float64]
+    """Pixels of each thing."""
+    objects: bool
+    """Whether things were told apart in some image."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The median height and width."""
+        height, width = np.median(self.sizes, axis=0).astype(int).tolist()
+        return height, width
+
+    @property
+    def one_size(self) -> bool:
+        """Whether all images have the same."""
+        return len(np.unique(self.sizes, axis=0)) == 1
+
+    @property
+    def imbalance(self) -> float:
+        """How many times the most frequent class has the pixels of the rarest that was seen."""
+        shares = list(self.shares.values())
+        return shares[0] / shares[-1] if shares else 1.0
+
+    @property
+    def spread(self) -> float:
+        """How far apart classes lie in height: the deviation of their mean heights, the classes weighed alike."""
+        return float(np.std(list(self.heights.values()))) if len(self.heights) > 1 else 0.0
+
+
+def data_facts(data: Dataset) -> DataFacts:
+    """The facts of a data set of images with truth, in its labels' order."""
+    classes = data.classes
+    picked = np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)).tolist()
+    first = data[picked[0]].image
+    count = len(classes) + 1
+    pixels, lines = np.zeros(count), np.zeros((count, LINES))
+    sizes, areas, objects = [], [], False
+    for index in picked:
+        segments = data.segments(index)
+        if segments is None:
+            continue
+        sizes.append(segments.size[-2:])
+        thing = classes.is_thing[segments.classes]
+        areas += segments.areas[thing].tolist()
+        objects |= len(segments.classes[thing]) > len(set(segments.classes[thing].tolist()))
+        labels = trained_segments(segments, classes, "classes").semantic(len(classes)).reshape(-1, segments.size[-1])
+        known = labels[labels >= 0]
+        pixels += np.bincount(known, minlength=count)
+        step = max(1, labels.shape[1] // LINES)
+        rows = np.linspace(0, len(labels) - 1, LINES).astype(int)
+        small = labels[rows][:, ::step]  # (LINES, ...)
+        for line in range(LINES):
+            here = small[line][small[line] >= 0]
+            lines[:, line] += np.bincount(here, minlength=count)
+    names = [*classes.names, "nothing"]
+    total = max(pixels.sum(), 1)
+    order = np.argsort(-pixels, kind="stable")
+    places = (np.arange(LINES) + 0.5) / LINES
+    seen = [index for index in order.tolist() if pixels[index]]
+    return DataFacts(
+        images=len(data),
+        sizes=np.array(sizes or [first.shape[-3:-1]], np.int64),
+        channels=first.shape[-1],
+        dtype=str(first.dtype),
+        shares={names[index]: float(pixels[index] / total) for index in seen},
+        absent=tuple(name for index, name in enumerate(classes.names) if not pixels[index]),
+        heights={names[index]: float(lines[index] @ places / lines[index].sum()) for index in seen if lines[index].sum()},
+        areas=np.array(areas, np.float64),
+        objects=objects,
+    )

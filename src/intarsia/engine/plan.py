@@ -1,0 +1,209 @@
+"""The plan: what to train and how, read from the data and the machine, each choice with its reason."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from intarsia.engine.data_facts import DataFacts, data_facts
+from intarsia.engine.options import TrainOptions
+from intarsia.engine.settings import to_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from intarsia.data.dataset import Dataset
+
+__all__ = ["Choice", "Machine", "Plan", "machine", "make_plan"]
+
+LARGE = 640
+"""Pixels each way that are trained whole; of larger images pieces are."""
+COARSE = 64
+"""What sizes are rounded to where images differ: a multiple of the coarsest stride."""
+STEPS = {"cpu": 1500, "cuda": 8000}
+"""Steps after which more hardly help a few hundred images, on this kind of device."""
+ORIENTED = 0.05
+"""The spread of the heights of classes from which on up and down mean something."""
+IMBALANCED, RARE = 20.0, 0.01
+"""How many times the rarest class the most frequent one must be to weigh classes, and the share below which crops go after it."""
+ENCODERS = {"cpu": ("mobilenetv2_100", "timm/mobilenetv2_100.ra_in1k"), "cuda": ("resnet50", "timm/resnet50.a1_in1k")}
+"""The encoder for a kind of device, and where the hub has its weights."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option, what it is set to, and why."""
+
+    option: str
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a training would run on."""
+
+    device: str
+    """cpu or cuda."""
+    cores: int
+    memory: float
+    """GiB of the device."""
+    weights: bool
+    """Whether timm's weights can be had: from the cache, or because the hub can be reached."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All choices, in the order in which they were made."""
+
+    facts: DataFacts
+    machine: Machine
+    choices: tuple[Choice, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that were chosen."""
+        return {choice.option: choice.value for choice in self.choices}
+
+    def options(self, given: Mapping[str, Any] | None = None) -> TrainOptions:
+        """The training, with the options of the data that were `given`."""
+        given = dict(given or {})
+        held = {"data_args": self.settings.get("data_args", {}) | given.get("data_args", {})}
+        return TrainOptions(**self.settings | given | held)
+
+    def to_toml(self) -> str:
+        """A file for `intarsia train --config`, the reason above each option."""
+        return to_toml(self.options(), {choice.option: choice.why for choice in self.choices})
+
+    def __str__(self) -> str:
+        facts = self.facts
+        height, width = facts.size
+        sizes = f"{width}x{height}" if facts.one_size else f"about {width}x{height}"
+        head = f"{facts.images} training images, {sizes}, {facts.channels} channels of {facts.dtype}"
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in list(facts.shares.items())[:6])
+        width = max(len(choice.option) for choice in self.choices)
+        rows = [f"{choice.option:<{width}}  {_shown(choice.value)}\n{'':<{width}}    {choice.why}" for choice in self.choices]
+        return "\n".join([head, f"pixels: {shares}", "", *rows])
+
+
+def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train") -> Plan:
+    """The plan for a data set; without splits a fifth of the images is held back for validation.
+
+    `on` is this machine where it is left out.
+    """
+    part = data.split(split) if split in data.splits else data
+    facts, on = data_facts(part), on or machine()
+    choices: list[Choice] = []
+
+    def choose(option: str, value: Any, why: str) -> None:
+        choices.append(Choice(option, value, why))
+
+    if "val" not in data.splits:
+        choose("data_args", {"val": 0.2}, "a fifth of the images chooses the best weights, for the data has no val split")
+    _network(choose, on)
+    height, width = _size(choose, facts)
+    batch = _batch(choose, on, height * width)
+    _augmentation(choose, facts)
+    _balance(choose, facts)
+    _schedule(choose, facts, on, batch)
+    return Plan(facts, on, tuple(choices))
+
+
+def machine() -> Machine:
+    """The device that `auto` would take, its memory, and whether pretrained weights can be had."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if torch.cuda.is_available():
+        return Machine("cuda", cores, torch.cuda.get_device_properties(0).total_memory / 2**30, _weights("cuda"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 8.0
+    return Machine("cpu", cores, memory, _weights("cpu"))
+
+
+def _weights(device: str) -> bool:
+    """Whether the encoder's weights are in the cache, or the hub answers within two seconds."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(ENCODERS[device][1], "model.safetensors"), str):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _network(choose: Any, on: Machine) -> None:
+    encoder = ENCODERS[on.device][0]
+    fast = "the fastest on a CPU of those that know ImageNet" if on.device == "cpu" else "strong, and quick on a GPU"
+    if on.weights:
+        choose("model", "unet", "keeps fine detail, learns from few images")
+        choose("encoder", encoder, fast)
+        choose("weights", "timm", "a network that knows photographs needs fewer of yours")
+        choose("encoder_lr_factor", 0.5, "what it knows is changed more slowly than what is new")
+    else:
+        choose("model", "unet", "keeps fine detail, learns from few images; from scratch, because no weights can be had here")
+        choose("model_args", {"widths": (24, 48, 96, 192)}, "a quarter of the paper's widths, one level less")
+
+
+def _size(choose: Any, facts: DataFacts) -> tuple[int, int]:
+    height, width = facts.size
+    if not facts.one_size:
+        height, width = (max(COARSE, round(extent / COARSE) * COARSE) for extent in (height, width))
+        choose("size", (height, width), f"images differ in size; this is the median, in steps of {COARSE}")
+    if max(height, width) > LARGE:
+        height, width = (min(extent, LARGE // 2 * 2) for extent in (height, width))
+        choose("crop", (height, width), "images are large: the network sees pieces of them, at full detail")
+    return height, width
+
+
+def _batch(choose: Any, on: Machine, pixels: int) -> int:
+    fits = int(0.5 * on.memory * 2**30 / (pixels * 3000))  # about 3 kB a pixel for a U-Net on its way back
+    batch = max(1, min(fits, 4 if on.device == "cpu" else 16))
+    choose("batch_size", batch, f"fits into {on.memory:.0f} GiB" if batch == fits else "steps often, and is enough for the norms")
+    if batch < 4:
+        choose("accumulate", -(-4 // batch), "so that a step still sees four images")
+    return batch
+
+
+def _augmentation(choose: Any, facts: DataFacts) -> None:
+    if facts.spread < ORIENTED:
+        choose("rotation", 180.0, f"classes lie at the same heights (spread {facts.spread:.2f}): up and down mean nothing here")
+        choose("scale", (0.8, 1.25), "things seen from above or through a microscope hardly change in size")
+    else:
+        choose("scale", (0.75, 2.0), f"classes lie at heights of their own (spread {facts.spread:.2f}), as where things come near")
+
+
+def _balance(choose: Any, facts: DataFacts) -> None:
+    rarest, share = list(facts.shares.items())[-1]
+    if facts.imbalance > IMBALANCED:
+        choose(
+            "class_weights",
+            "sqrt_median_frequency",
+            f"the rarest class, {rarest}, has {share:.2%} of the pixels, the most frequent one {facts.imbalance:.0f} times that",
+        )
+    if share < RARE:
+        choose("rare_crops", 0.3, f"{rarest} would hardly be in a random piece")
+    choose("loss", {"cross_entropy": 1.0, "dice": 1.0}, "every pixel counts, and every class, however small")
+
+
+def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
+    images = max(1, facts.images)
+    epochs = max(10, min(400, round(STEPS[on.device] * batch / images)))
+    choose("epochs", epochs, f"about {epochs * images // batch} steps")
+    choose("lr", 1e-3, "the peak of a one-cycle; `intarsia lr-find` can tell better")
+    choose("weight_decay", 0.02, "against learning the images by heart")
+    choose("ema", 0.99 if epochs * images // batch < 3000 else 0.999, "averaged weights jitter less at the end")
+    if min(facts.size) >= 256:
+        choose("half_size", 0.4, "the first part at half size takes a quarter of the time")
+    choose("evaluate_every", max(1, epochs // 20), "twenty evaluations on the way")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={item}" for key, item in value.items())
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,115 @@
+"""The plan: each rule on data made for it, a reason for each choice, TOML that is read again, training without settings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import intarsia
+from intarsia.core import ClassSet, Sample, Segments
+from intarsia.data.dataset import Dataset
+from intarsia.engine.data_facts import data_facts
+from intarsia.engine.options import TrainOptions
+from intarsia.engine.plan import Machine, make_plan
+from intarsia.engine.settings import from_toml
+
+CPU, GPU = Machine("cpu", 2, 16.0, weights=True), Machine("cuda", 16, 80.0, weights=True)
+OFFLINE = Machine("cpu", 2, 16.0, weights=False)
+
+
+def data(labels, *, dtype=np.uint8, channels=3, splits=None, things=()):
+    names = ("ground", "middle", "rare")
+    samples = []
+    for number, one in enumerate(labels):
+        image = np.random.default_rng(number).integers(0, 200, (*one.shape, channels)).astype(dtype)
+        samples.append(Sample(image, Segments.from_semantic(one.astype(np.int16), 3), key=f"i{number:02d}"))
+    return Dataset.from_samples(samples, ClassSet(names, things=things), splits=splits)
+
+
+def layered(height=60, width=80):
+    """The classes lie above one another."""
+    return np.repeat(np.arange(height) * 3 // height, width).reshape(height, width)
+
+
+def mixed(height=60, width=80):
+    """The classes lie beside one another."""
+    return layered(width, height).T
+
+
+def chosen(some, on=CPU):
+    return make_plan(some, on).settings
+
+
+def test_facts_are_those_of_the_labels():
+    facts = data_facts(data([layered(), layered(30, 40)]))
+    assert (facts.images, facts.channels, facts.dtype, facts.one_size) == (2, 3, "uint8", False)
+    assert facts.size == (45, 60)
+    assert facts.shares == pytest.approx({"ground": 1 / 3, "middle": 1 / 3, "rare": 1 / 3})
+    assert facts.heights == pytest.approx({"ground": 1 / 6, "middle": 1 / 2, "rare": 5 / 6}, abs=0.02)
+    assert data_facts(data([mixed()])).spread < 0.01 < 0.2 < facts.spread
+
+
+def test_every_choice_has_a_reason_and_the_file_is_read_again(tmp_path):
+    plan = make_plan(data([layered()] * 3), CPU)
+    assert all(choice.why for choice in plan.choices)
+    text = plan.to_toml()
+    assert all(f"# {choice.why}" in text for choice in plan.choices)
+    assert from_toml(TrainOptions, text) == plan.options()
+    for choice in plan.choices:
+        assert choice.option in str(plan)
+
+
+def test_a_data_set_without_splits_holds_a_fifth_back():
+    assert chosen(data([layered()] * 3))["data_args"] == {"val": 0.2}
+    assert "data_args" not in chosen(data([layered()] * 3, splits={"i00": "train", "i01": "train", "i02": "val"}))
+
+
+def test_the_network_fits_the_machine():
+    some = data([layered()])
+    assert (chosen(some)["encoder"], chosen(some)["weights"]) == ("mobilenetv2_100", "timm")
+    assert chosen(some, GPU)["encoder"] == "resnet50"
+    assert "encoder" not in chosen(some, OFFLINE)
+    assert chosen(some, OFFLINE)["model_args"] == {"widths": (24, 48, 96, 192)}
+
+
+def test_sizes():
+    assert "size" not in chosen(data([layered()] * 2))
+    assert chosen(data([layered(), layered(200, 300)]))["size"] == (128, 192)
+    large = chosen(data([layered(900, 1200)]))
+    assert large["crop"] == (640, 640)
+    assert large["batch_size"] == 4
+    tight = chosen(data([layered(900, 1200)]), Machine("cpu", 2, 4.0, weights=True))
+    assert (tight["batch_size"], tight["accumulate"]) == (1, 4)
+
+
+def test_what_has_no_up_is_turned():
+    assert chosen(data([mixed()]))["rotation"] == 180
+    assert "rotation" not in chosen(data([layered()]))
+
+
+def test_rare_classes_are_weighed_and_sought():
+    labels = layered()
+    labels[labels == 2] = 0
+    labels[59, :10] = 2
+    rare = chosen(data([labels]))
+    assert (rare["class_weights"], rare["rare_crops"]) == ("sqrt_median_frequency", 0.3)
+    assert not {"class_weights", "rare_crops"} & chosen(data([layered()])).keys()
+
+
+def test_few_images_are_seen_more_often():
+    assert chosen(data([layered()] * 2))["epochs"] == 400
+    assert chosen(data([layered()] * 60))["epochs"] == 100
+    assert chosen(data([layered()] * 60), GPU)["epochs"] == 400
+
+
+def test_training_without_settings_goes_by_the_plan(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("intarsia.engine.plan.machine", lambda: OFFLINE)
+    monkeypatch.setattr("intarsia.engine.plan.STEPS", {"cpu": 20})
+    intarsia.convert(intarsia.scenes(10, size=(32, 48), val=0, test=0), tmp_path / "data", "mask_folder", lose=("instances",))
+    run = intarsia.train(tmp_path / "data", out=tmp_path / "run")
+    assert "No setting says how to train" in capsys.readouterr().out
+    told = from_toml(TrainOptions, tmp_path / "run" / "config.toml")
+    assert (told.model_args, told.data_args, told.epochs) == ({"widths": (24, 48, 96, 192)}, {"val": 0.2}, 10)
+    assert run.metrics["mean_iou"] > 0
+    assert TrainOptions(out="x", device="cpu").settings == {}
+    assert TrainOptions(out="x", epochs=3).settings == {"epochs": 3}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from _trees import picture, sample
 from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, OptionError
 from intarsia.data.convert import LOSABLE, convert
 from intarsia.data.dataset import Dataset
@@ -85,3 +88,47 @@ def test_unknown_names(tmp_path):
         convert(roads(), tmp_path / "out", "yolo", lose=("voids",))
     with pytest.raises(OptionError, match="coco_instances"):
         convert(roads(), tmp_path / "out", "coco_instance")
+
+
+def test_between_any_two_formats_with_what_does_not_fit_left_out(tmp_path):
+    """Every pair: it is written, or the reason is one that nothing can be left out for."""
+    from test_formats_contract import CLASSES, FORMATS, KINDS, dataset
+
+    def first(name):
+        format = find("data.formats", name)
+        for kind in ("objects", "objects and stuff", "a class for each pixel", "objects in volumes", "volumes"):
+            for classes in CLASSES:
+                data = dataset(KINDS[kind](len(classes)), classes, format.holds.splits)
+                try:
+                    convert(data, tmp_path / name, name)
+                except CannotHold:
+                    continue
+                return open_dataset(tmp_path / name)
+        raise AssertionError(name)
+
+    done = 0
+    for source in FORMATS:
+        data = first(source)
+        for target in FORMATS:
+            out = tmp_path / f"{source}-{target}"
+            refused = attempted(data, out, target)
+            if refused:
+                assert any(text in refused for text in HOPELESS), f"{source} to {target}: {refused}"
+                continue
+            back = open_dataset(out, format=target)
+            assert len(back) == len(data)
+            done += 1
+    assert done > 100
+
+
+HOPELESS = ("volumes (D, H, W, C)", "images (H, W, C)", "place on Earth", "classes", "one class", "a key", "images of")
+"""What nothing can be left out for."""
+
+
+def attempted(data: Dataset, out: Path, target: str) -> str:
+    """Why it was refused, or nothing."""
+    try:
+        convert(data, out, target, lose=tuple(LOSABLE))
+    except CannotHold as error:
+        return str(error)
+    return ""

@@ -204,7 +204,8 @@ def test_a_general_format_leaves_a_folder_to_one_that_knows_more(tmp_path):
     mask_tree(tmp_path)
     (tmp_path / "train").mkdir()
     (tmp_path / "trainannot").mkdir()
-    assert detect(tmp_path) == "camvid"
+    assert detect(tmp_path) == ("camvid", "train/ and trainannot/")
+    assert open_dataset(tmp_path, format="mask_folder").why == "named by the caller"
 
 
 @pytest.mark.parametrize("plain", [{"labels": ["a"]}, 3, [{"id": 0}], {"names": []}, {"names": ["a"], "ids": [0, 1]}, ["a", "a"]])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import intarsia
+from intarsia.cli import main
 from intarsia.core.catalogue import members
 from intarsia.core.errors import OptionError
 from intarsia.data.examine import examine, mended
@@ -260,6 +262,38 @@ def test_findings_come_errors_first(tmp_path):
     order = [finding.severity for finding in checked(root).findings]
     assert order == sorted(order, key=["error", "warning", "note"].index)
     assert len(order) == 3
+
+
+def test_labels_are_decoded_once(tmp_path, monkeypatch):
+    clean(tmp_path)
+    calls = []
+    monkeypatch.setattr("intarsia.data.doctor._facts.read_labels", lambda path: calls.append(path) or read_labels(path))
+    monkeypatch.setattr("intarsia.data.label_files.read_labels", lambda path: calls.append(path) or read_labels(path))
+    checked(tmp_path)
+    assert sorted(calls) == masks(tmp_path)
+
+
+def test_a_sheet_shows_samples_of_each_finding(tmp_path):
+    root = clean(tmp_path / "data")
+    unknown_ids(root)
+    missing_masks(root)
+    intarsia.doctor(root, sheet=tmp_path / "sheet.png")
+    height, width, _ = read_image(tmp_path / "sheet.png").shape
+    assert height > 4 * SIZE[0]
+    assert width > 4 * SIZE[1]
+
+
+def test_the_command_says_by_its_exit_status_whether_the_data_is_sound(tmp_path, capsys):
+    root = clean(tmp_path / "data")
+    assert main(["doctor", str(root)]) == 0
+    assert "sound: nothing found" in capsys.readouterr().out
+    off_by_one_ids(root)
+    assert main(["doctor", str(root), "--fix", str(tmp_path / "mended")]) == 1
+    out = capsys.readouterr().out
+    assert "error: off_by_one_ids" in out
+    assert "not sound: 1 error" in out
+    assert main(["doctor", str(tmp_path / "mended"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sound"]
 
 
 @pytest.mark.data

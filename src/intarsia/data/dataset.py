@@ -68,6 +68,7 @@ class Dataset(Sequence[Sample]):
         self.format = format
         self.cache = LabelCache(cache_bytes)
         self.licence = "unknown"  # the terms of images and labels, which travel with a network trained on them
+        self.why = ""  # it was taken for this format
         self.notes: tuple[str, ...] = ()  # what its opener should be told
         self.options: dict[str, Any] = {}  # what open_dataset was given, so that a run can open the same again
         self.keys = [record.key for record in self.records]

@@ -43,7 +43,7 @@ class Report:
     survey: Survey
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.images} images, read as {self.format}", ""]
+        lines = [f"{self.path}: {self.images} images, read as {self.format} ({self.survey.why})", ""]
         for finding in self.findings:
             names = list(dict.fromkeys(finding.files))
             more = len(names) - SHOWN
@@ -67,8 +67,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        findings = [asdict(finding) for finding in self.findings]
-        return {"path": str(self.path), "format": self.format, "images": self.images, "sound": self.sound, "findings": findings}
+        read_as = {"path": str(self.path), "format": self.format, "why": self.survey.why, "images": self.images}
+        return {**read_as, "sound": self.sound, "findings": [asdict(finding) for finding in self.findings]}
 
 
 def examine(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Report:

@@ -32,7 +32,11 @@ class IdLabels:
 
     def __call__(self, path: Path) -> Segments:
         """One row per class that is present; LabelError for an id of no meaning."""
-        return self.coding.segments(read_labels(path), str(path))
+        return self.decode(read_labels(path), str(path))
+
+    def decode(self, labels: NDArray[Any], source: str) -> Segments:
+        """The same for ids (*S) that have been read from `source`."""
+        return self.coding.segments(labels, source)
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,13 @@ class ObjectLabels:
 
     def __call__(self, path: Path) -> Segments:
         """One row per object; (H, W), or (D, H, W) from `.npy`."""
-        labels = read_labels(path)
+        return self.decode(read_labels(path), str(path))
+
+    def decode(self, labels: NDArray[Any], source: str) -> Segments:
+        """The same for numbers (*S) that have been read from `source`."""
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
         if low < 0 or high > 1 << 24:
-            raise LabelError(str(path), expected="object numbers 0..16777216", received=f"{low}..{high}")
+            raise LabelError(source, expected="object numbers 0..16777216", received=f"{low}..{high}")
         seen = np.zeros(max(high, self.void) + 1, np.bool_)
         seen[labels] = True
         seen[[0, self.void]] = False

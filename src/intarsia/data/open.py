@@ -43,7 +43,7 @@ def open_dataset(
     for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
     """
     folder = located(path)
-    name = format or detect(folder, **options)
+    name, why = (format, "named by the caller") if format else detect(folder, **options)
     member: Format = find(FAMILY, name)
     known = _options(name)
     for option in options:
@@ -54,12 +54,13 @@ def open_dataset(
     divided.options = options | ({} if splits is None else {"splits": str(splits)} | ({"fold": fold} if fold else {}))
     dataset = divided.held_back(val=val, test=test, seed=seed)
     dataset.cache = LabelCache(cache_bytes)
+    dataset.why = why
     return dataset
 
 
-def detect(folder: Path, **options: Any) -> str:
-    """The name of the one format a folder looks like, if one can among those that have the `options`; DatasetNotFound for none,
-    OptionError for several.
+def detect(folder: Path, **options: Any) -> tuple[str, str]:
+    """The name of the one format a folder looks like, among those that have the `options` if one can, and why; DatasetNotFound
+    for none, OptionError for several.
     """
     reasons = {name: reason for name in members(FAMILY) if (reason := find(FAMILY, name).detect(folder, **options))}
     reasons = {name: reason for name, reason in reasons.items() if set(options) <= set(_options(name))} or reasons
@@ -77,7 +78,7 @@ def detect(folder: Path, **options: Any) -> str:
             received=f"a folder with {', '.join(inside[:6])}{' ...' if len(inside) > 6 else ''}" if inside else "an empty folder",
             hint="Arrange it so, or name the folders: format='mask_folder', images='...', masks='...'.",
         )
-    return next(iter(reasons))
+    return next(iter(reasons.items()))
 
 
 def _options(name: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -12,17 +11,22 @@ import numpy as np
 from PIL import Image
 
 from intarsia.core.errors import DataError
-from intarsia.data.images import read_image
+from intarsia.data.images import read_image, read_labels
+from intarsia.data.label_files import IdLabels, ObjectLabels
+from intarsia.data.records import FileReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from intarsia.core.segments import Segments
     from intarsia.data.records import Reader, Record
 
 __all__ = ["Facts", "ImageFacts", "LabelFacts", "read_facts"]
 
+COLOURED = ("RGB", "RGBA", "CMYK", "LA")
+"""Pillow's modes of pictures that hold no ids."""
 ORIENTATION = 274
 """The EXIF tag."""
 THUMB = 16
@@ -86,17 +90,24 @@ class Facts:
 def read_facts(record: Record, reader: Reader | None, *, pictures: bool) -> Facts:
     """The facts of one pair, as the reader of its data set has it; `pictures` tells whether a label file is a picture of ids."""
     image = None if record.image is None else _image(record, reader)
-    label = _label(record.label) if pictures and record.label is not None and _is_picture(record.label) else None
+    label, values = _label(record.label) if pictures and record.label is not None and _is_picture(record.label) else (None, None)
     areas: tuple[tuple[int, float], ...] = ()
     problem = None
     if reader is not None and image is not None and not image.error and not (label and label.error):
         try:
-            segments = reader.segments(record)
+            segments = _truth(record, reader, values)
             if segments is not None:
                 areas = tuple(zip(segments.classes.tolist(), segments.areas.tolist(), strict=True))
         except DataError as error:
             problem = error
     return Facts(record, image, label, areas, problem)
+
+
+def _truth(record: Record, reader: Reader, values: NDArray[Any] | None) -> Segments | None:
+    """The segments, of values that have been decoded already where one file holds them all."""
+    if values is not None and isinstance(reader, FileReader) and isinstance(reader.labels, IdLabels | ObjectLabels):
+        return reader.labels.decode(values, str(record.label))
+    return reader.segments(record)
 
 
 def _image(record: Record, reader: Reader | None) -> ImageFacts:
@@ -126,31 +137,33 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".jpg", ".jpeg", ".webp", ".npy")
 
 
-def _label(path: Path) -> LabelFacts:
-    """The values as the file holds them: of a palette the indices."""
+def _label(path: Path) -> tuple[LabelFacts, NDArray[Any] | None]:
+    """The facts of a label file, and its ids (H, W), of a palette the indices; None where it holds none."""
     lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
+    mode = "I"
     try:
         if path.suffix.lower() == ".npy":
-            values, mode = np.load(path, allow_pickle=False), "I"
+            values = read_labels(path)
         else:
-            with Image.open(BytesIO(path.read_bytes())) as picture:
+            with Image.open(path) as picture:  # the header alone
                 mode = picture.mode
-                values = np.array(picture).astype(np.uint8) if mode == "1" else np.array(picture)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        return LabelFacts(error=str(error) or type(error).__name__, lossy=lossy)
+                values = np.array(picture) if lossy or mode in COLOURED else read_labels(path)
+    except (OSError, ValueError, SyntaxError, EOFError, DataError) as error:
+        return LabelFacts(error=str(error) or type(error).__name__, lossy=lossy), None
     facts: dict[str, Any] = {"size": values.shape[:2], "dtype": str(values.dtype), "mode": mode, "lossy": lossy}
-    if mode in ("RGB", "RGBA", "CMYK", "LA"):
-        return LabelFacts(**facts, colours=_colours(values))
+    if mode in COLOURED:
+        return LabelFacts(**facts, colours=_colours(values)), None
     counted, counts = np.unique(values, return_counts=True)
     if values.dtype.kind not in "ui" or len(counted) > MOST_VALUES:
-        return LabelFacts(**facts)
-    return LabelFacts(
+        return LabelFacts(**facts), None
+    label = LabelFacts(
         **facts | {"size": values.shape},
         counts=dict(zip(counted.tolist(), counts.tolist(), strict=True)),
         between=_between(values),
         edges=sum(int(np.count_nonzero(np.diff(values.astype(np.int64), axis=axis))) for axis in (-1, -2)),
         parts=_parts(values, counted) if values.ndim == 2 and len(counted) <= 256 else {},
     )
+    return label, None if lossy else values
 
 
 def _colours(values: NDArray[Any]) -> dict[tuple[int, int, int], int]:

@@ -33,6 +33,8 @@ class Survey:
 
     path: Path
     format: str
+    why: str
+    """It was taken for this format."""
     facts: tuple[Facts, ...]
     coding: Coding | None = None
     """What the ids of label files mean, where they are ids."""
@@ -69,7 +71,7 @@ class Survey:
 
 def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Survey:
     """Reads every file once, in parallel. Raises DatasetNotFound where there is nothing that looks like data."""
-    name = format or detect(path, **options)
+    name, why = (format, "named by the caller") if format else detect(path, **options)
     dataset, refused = None, ""
     try:
         dataset = open_dataset(path, format=name, **options)
@@ -83,6 +85,7 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
         return Survey(
             path,
             name,
+            why,
             _read(records, dataset.reader if dataset is not None else None),
             coding if not isinstance(labels, ObjectLabels) else None,
             dataset.classes if dataset is not None else coding.classes if coding else None,
@@ -93,11 +96,11 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
             size=size,
         )
     if dataset is None:
-        return Survey(path, name, (), refused=refused, size=size)
+        return Survey(path, name, why, (), refused=refused, size=size)
     labels = dataset.reader.labels if isinstance(dataset.reader, FileReader) else None
     coding = labels.coding if isinstance(labels, IdLabels) else None
     facts = _read(dataset.records, dataset.reader, pictures=labels is not None)
-    return Survey(path, name, facts, coding, dataset.classes, size=size)
+    return Survey(path, name, why, facts, coding, dataset.classes, size=size)
 
 
 def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Coding | None]:

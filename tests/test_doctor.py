@@ -264,6 +264,14 @@ def test_findings_come_errors_first(tmp_path):
     assert len(order) == 3
 
 
+def test_many_files_are_read_by_processes_alike(tmp_path, monkeypatch):
+    root = clean(tmp_path)
+    unknown_ids(root)
+    by_threads = checked(root)
+    monkeypatch.setattr("intarsia.data.doctor._survey.MANY", 0)
+    assert checked(root).to_dict() == by_threads.to_dict()
+
+
 def test_labels_are_decoded_once(tmp_path, monkeypatch):
     clean(tmp_path)
     calls = []

@@ -87,7 +87,7 @@ class Facts:
     """Why the truth could not be read."""
 
 
-def read_facts(record: Record, reader: Reader | None, *, pictures: bool) -> Facts:
+def read_facts(record: Record, *, reader: Reader | None, pictures: bool) -> Facts:
     """The facts of one pair, as the reader of its data set has it; `pictures` tells whether a label file is a picture of ids."""
     image = None if record.image is None else _image(record, reader)
     label, values = _label(record.label) if pictures and record.label is not None and _is_picture(record.label) else (None, None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_all_start_methods, get_context
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.errors import DataError, IntarsiaError
@@ -17,7 +19,7 @@ from intarsia.data.open import detect, open_dataset
 from intarsia.data.records import FileReader, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from intarsia.core.classes import ClassSet
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from intarsia.data.records import Reader
 
 __all__ = ["Survey", "survey"]
+
+MANY = 300
+"""Pairs from which on processes are worth their start."""
 
 
 @dataclass(frozen=True)
@@ -122,5 +127,24 @@ def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Codi
 
 
 def _read(records: Sequence[Record], reader: Reader | None, *, pictures: bool = True) -> tuple[Facts, ...]:
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return tuple(pool.map(lambda record: read_facts(record, reader, pictures=pictures), records))
+    """The facts of all pairs, in order: by processes where there are many and processes begin at once, for each pair is a matter of
+    milliseconds of Python, else by threads."""
+    read = partial(read_facts, reader=reader, pictures=pictures)
+    cores = os.cpu_count() or 1
+    if len(records) < MANY or "fork" not in get_all_start_methods() or cores == 1:
+        with ThreadPoolExecutor(min(8, cores)) as pool:
+            return tuple(pool.map(read, records))
+    with ProcessPoolExecutor(cores, get_context("fork"), _begin, (read,)) as pool:  # what is forked is not pickled
+        return tuple(pool.map(_one, records, chunksize=32))
+
+
+_reading: list[Callable[[Record], Facts]] = []
+"""In a forked process: what reads a pair."""
+
+
+def _begin(read: Callable[[Record], Facts]) -> None:
+    _reading[:] = [read]
+
+
+def _one(record: Record) -> Facts:
+    return _reading[0](record)

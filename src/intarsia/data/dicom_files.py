@@ -41,7 +41,7 @@ def ct_slice(pixels: NDArray[Any], key: str, number: int, spacing: tuple[float, 
     tags.StudyInstanceUID = generate_uid(entropy_srcs=[key, "study"])
     tags.SeriesInstanceUID = generate_uid(entropy_srcs=[key, "series"])
     tags.FrameOfReferenceUID = generate_uid(entropy_srcs=[key, "frame"])
-    tags.Modality, tags.PatientID, tags.PatientName, tags.StudyID = "CT", key[:64], key[:64], "1"
+    tags.Modality, tags.PatientID, tags.PatientName, tags.StudyID = "CT", key[:64], f"{key[:60]}^", "1"
     tags.PatientBirthDate = tags.PatientSex = tags.StudyDate = tags.StudyTime = tags.AccessionNumber = ""
     tags.ReferringPhysicianName = tags.PositionReferenceIndicator = tags.Manufacturer = ""
     tags.SeriesNumber, tags.InstanceNumber = 1, number + 1

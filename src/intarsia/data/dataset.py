@@ -8,6 +8,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from intarsia.core.errors import OptionError, PairingError, nearest
 from intarsia.core.sample import Sample
 from intarsia.data.checking import check, sizes_differ
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["SPLITS", "Dataset", "Record", "share_of", "shuffled", "split_by_share"]
+__all__ = ["SPLITS", "Dataset", "Record", "evenly_spaced", "share_of", "shuffled", "split_by_share"]
 
 SPLITS = {
     "train": "train",
@@ -199,6 +201,15 @@ def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:
     if not 0 < share <= 1:
         raise OptionError("fraction", expected="above 0, at most 1", received=share)
     return set(shuffled(keys, seed)[: max(1, round(share * len(keys)))])
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """At most `count` places among `length`, from the first to the last.
+
+    >>> evenly_spaced(9, 3)
+    [0, 4, 8]
+    """
+    return [int(place) for place in np.linspace(0, length - 1, min(count, length))]
 
 
 def shuffled(keys: Iterable[str], seed: int) -> list[str]:

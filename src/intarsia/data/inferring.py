@@ -10,6 +10,7 @@ import numpy as np
 from intarsia.core.classes import ClassSet
 from intarsia.core.errors import DataError
 from intarsia.data.coding import Coding
+from intarsia.data.dataset import evenly_spaced
 from intarsia.data.images import read_labels
 from intarsia.data.label_files import OBJECT_VOID, IdLabels, ObjectLabels
 
@@ -34,7 +35,7 @@ def inferred(labels: Sequence[Path]) -> tuple[Coding, IdLabels | ObjectLabels, s
     Two values, the lower 0, are background and foreground. Values that are 1 to N in each file, with another N in most, each in one
     piece, number objects. Else each value is a class, 255 void where it is not the only one beside 0.
     """
-    picked = [labels[int(place)] for place in np.unique(np.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).astype(int))]
+    picked = [labels[place] for place in evenly_spaced(len(labels), LOOKED_AT)]
     try:
         maps = [read_labels(path) for path in picked]
     except DataError:

@@ -69,11 +69,7 @@ class FileReader:
 
     def content(self, record: Record) -> Iterator[bytes]:
         """Size and ends of each file."""
-        for path in (record.image, record.label):
-            if path is not None and path.is_dir():
-                yield from (part for file in sorted(path.iterdir()) for part in ends(file))
-            elif path is not None:
-                yield from ends(path)
+        return ends(record.image, record.label)
 
 
 @dataclass(frozen=True)
@@ -106,11 +102,15 @@ def pixels(sample: Sample) -> Iterator[bytes]:
         yield f"{array.dtype}{array.shape}".encode() + array.tobytes()
 
 
-def ends(path: Path) -> Iterator[bytes]:
-    """The size of a file and its first and last 64 KiB, which few edits leave as they are."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        yield f"{size}\0".encode() + file.read(END)
-        if size > END:
-            file.seek(max(END, size - END))
-            yield file.read(END)
+def ends(*paths: Path | None) -> Iterator[bytes]:
+    """Of each file (of a folder, all in it) the size and the first and last 64 KiB, which few edits leave as they are."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            yield from ends(*sorted(path.iterdir()))
+        elif path is not None:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                yield f"{size}\0".encode() + file.read(END)
+                if size > END:
+                    file.seek(max(END, size - END))
+                    yield file.read(END)

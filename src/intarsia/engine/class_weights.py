@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.data.dataset import evenly_spaced
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def pixel_counts(
     `enough` evenly spaced images tell; the others are read only as long as a class has not been met.
     """
     counts, homes = np.zeros(channels), np.zeros(channels)
-    first = np.unique(np.linspace(0, len(data) - 1, min(len(data), enough)).astype(int))
+    first = evenly_spaced(len(data), enough)
     for place, index in enumerate([*first, *np.setdiff1d(np.arange(len(data)), first)]):
         if place >= len(first) and counts[: len(data.classes)].all():
             break

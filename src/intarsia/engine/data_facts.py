@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from intarsia.data.dataset import evenly_spaced
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class DataFacts:
 def data_facts(data: Dataset) -> DataFacts:
     """The facts of a data set of images with truth, in its labels' order."""
     classes = data.classes
-    picked = np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).astype(int)).tolist()
+    picked = evenly_spaced(len(data), LOOKED_AT)
     first = data[picked[0]].image
     count = len(classes) + 1
     pixels, lines = np.zeros(count), np.zeros((count, LINES))

@@ -10,6 +10,7 @@ import numpy as np
 from intarsia.core import ClassSet, Sample
 from intarsia.core.errors import DataError, InvalidNoun
 from intarsia.data.coding import Coding
+from intarsia.data.dataset import evenly_spaced
 from intarsia.data.images import read_image, read_labels
 from intarsia.draw.look import batch_sheet, sheet
 from intarsia.draw.save import save
@@ -28,8 +29,8 @@ __all__ = ["draw_batch", "draw_findings", "look_at", "sample_of_ids"]
 
 def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) -> list[Path]:
     """`count` evenly spaced samples in one picture, and beside it, with `_batch` in its name, a training batch as augmented."""
-    picked = np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).astype(int))
-    written = [save(sheet([data[int(index)] for index in picked], data.classes), path)]
+    picked = evenly_spaced(len(data), count)
+    written = [save(sheet([data[index] for index in picked], data.classes), path)]
     if batch:
         written.append(draw_batch(data, TrainOptions(), path.with_name(f"{path.stem}_batch{path.suffix}")))
     return written

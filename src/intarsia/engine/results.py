@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from intarsia.data.dataset import evenly_spaced
 from intarsia.draw.comparison import comparison
 from intarsia.draw.save import save
 from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
@@ -58,7 +57,7 @@ def evaluate_and_draw(
         return scores
     rows = write_scores(metric, scores, out, {"split": split, "images": len(data), "data_hash": data.fingerprint()})
     worst = list(rows)[:PICTURES]
-    spaced: list[str] = [data.keys[int(index)] for index in np.linspace(0, len(data) - 1, min(PICTURES, len(data)))]
+    spaced = [data.keys[index] for index in evenly_spaced(len(data), PICTURES)]
     names = {key: f"{key}.png" for key in spaced} | {key: f"worst_{rank}_{key}.png" for rank, key in enumerate(worst, 1)}
     for key, name in names.items():  # a key may hold the folder of its split
         sample = data[data.keys.index(key)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from multiprocessing import get_all_start_methods, get_context
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Survey:
     size: tuple[int, int] | None = None
     """What images are resized to in training, where that is known."""
 
-    @property
+    @cached_property
     def pairs(self) -> list[Facts]:
         """Those with an image and a label file, both readable."""
         return [
@@ -64,7 +64,7 @@ class Survey:
             if facts.image is not None and not facts.image.error and facts.label is not None and not facts.label.error
         ]
 
-    @property
+    @cached_property
     def counts(self) -> dict[int, int]:
         """The pixels of each value in all label files."""
         total: dict[int, int] = {}

@@ -196,10 +196,7 @@ class PanopticReader:
 
     def content(self, record: Record) -> Iterator[bytes]:
         """The ends of both files, and what the JSON says of the segments."""
-        assert record.image is not None
-        assert record.label is not None
-        yield from ends(record.image)
-        yield from ends(record.label)
+        yield from ends(record.image, record.label)
         yield msgspec.json.encode(self.told[record.key])
 
 

@@ -34,7 +34,7 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """The SOP class of DICOM-SEG (PS3.3, A.51)."""
 TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber",
-    "ReferencedSeriesSequence", "SegmentSequence",
+    "ReferencedSeriesSequence", "SegmentSequence", "PixelSpacing",
 )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ class DicomReader:
         """Spacing in mm along each axis, and in `geo` where the first voxel lies and how the axes run."""
         files = self._files(record)
         first, last = _header(files[0]), _header(files[-1])
-        measures = _dataset(files[0]).get("PixelSpacing")
+        measures = first.get("PixelSpacing")
         if measures is None or not hasattr(first, "ImagePositionPatient"):
             return {}
         plane = tuple(float(value) for value in measures)
@@ -158,8 +158,7 @@ class DicomReader:
 
     def content(self, record: Record) -> Iterator[bytes]:
         """The ends of the files."""
-        for file in (*self._files(record), *([record.label] if record.label else [])):
-            yield from ends(file)
+        return ends(*self._files(record), record.label)
 
     def _files(self, record: Record) -> tuple[Path, ...]:
         if not self.slices:
@@ -201,7 +200,7 @@ def _classes(path: Path, truths: Sequence[Path]) -> ClassSet:
 
 def _pixels(file: Path) -> NDArray[Any]:
     """(H, W) of a slice, rescaled."""
-    dataset = _dataset(file)
+    dataset = _read(file)
     try:
         stored: NDArray[Any] = dataset.pixel_array
     except (AttributeError, ValueError, RuntimeError, NotImplementedError) as error:
@@ -235,10 +234,6 @@ def _masks(file: Path, slices: tuple[str, ...]) -> tuple[NDArray[np.bool_], list
 def _header(file: Path) -> Any:
     """The tags that say what a file is."""
     return _read(file, stop_before_pixels=True, specific_tags=list(TAGS))
-
-
-def _dataset(file: Path) -> Any:
-    return _read(file)
 
 
 def _read(file: Path, **options: Any) -> Any:

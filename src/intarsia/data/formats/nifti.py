@@ -163,8 +163,7 @@ class NiftiReader:
     def content(self, record: Record) -> Iterator[bytes]:
         """The ends of the files."""
         key, _ = self._case(record)
-        for file in (*self.files[key], *([record.label] if record.label else [])):
-            yield from ends(file)
+        return ends(*self.files[key], record.label)
 
     def _case(self, record: Record) -> tuple[str, Any]:
         """The case of a record, and which part of its volumes."""

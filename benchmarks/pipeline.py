@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
-from itertools import cycle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ from _rounds import medians
 from intarsia.core import Pixels, Sample
 from intarsia.data.dataset import Dataset
 from intarsia.data.scenes import scenes
-from intarsia.engine.loader import collate
+from intarsia.engine.loader import Collate
+from intarsia.engine.pictures import Examples
 from intarsia.models.blocks.normalise import Normalise
 from intarsia.transforms import Compose
 from intarsia.transforms.brightness import Brightness
@@ -57,6 +59,25 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 """float32 (8, 3, H, W), int64 (8, H, W)."""
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A way from files to a batch, in the three parts that a loader of several processes takes it apart into."""
+
+    count: int
+    """How many pictures there are."""
+    one: Callable[[int], Any]
+    """A picture by its index."""
+    together: Callable[[Sequence[Any]], Any]
+    """Several of them as one; here a loader's workers end."""
+    finish: Callable[[Any], Batch]
+    """What is done once per batch, by the process that trains."""
+
+    def in_turn(self) -> Callable[[], Batch]:
+        """A call makes the next batch."""
+        turn = cycle(range(self.count))
+        return lambda: self.finish(self.together([self.one(next(turn)) for _ in range(BATCH)]))
+
+
 def main() -> None:
     """Prints a row per candidate and set, then the ratios against what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -73,21 +94,27 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             pairs = written(source, Path(folder), size, count=64 if name == "small" else 24)
             candidates = {
-                "ours": ours(Path(folder), out, whole=name == "small"),
+                "ours": ours(our_examples(Path(folder), out, whole=name == "small")),
                 **albumentations_(pairs, out, whole=name == "small"),
                 **torchvision_(pairs, out, whole=name == "small"),
             }
-            for candidate, load in candidates.items():
-                images, labels = load()
-                assert (images.dtype, images.shape) == (torch.float32, (BATCH, 3, *out)), candidate
-                assert (labels.dtype, labels.shape) == (torch.int64, (BATCH, *out)), candidate
-            times = medians(candidates, options.rounds)
+            loads = {candidate: made.in_turn() for candidate, made in candidates.items()}
+            for candidate, load in loads.items():
+                check(candidate, load(), out)
+            times = medians(loads, options.rounds)
         print(f"\n{name}: {size[1]}x{size[0]} -> {out[1]}x{out[0]}")
         for candidate, milliseconds in times.items():
             print(f"  {candidate:32}{milliseconds:8.1f} ms a batch{1000 * BATCH / milliseconds:8.0f} images/s")
         for peer, goal in zip(("albumentations", "torchvision v2"), GOALS[name], strict=True):
             best = min(value for candidate, value in times.items() if candidate.startswith(peer))
             print(f"  {best / times['ours']:.2f} times {peer} (asked: {goal})")
+
+
+def check(candidate: str, batch: Batch, out: tuple[int, int]) -> None:
+    """What every candidate must end with."""
+    images, labels = batch
+    assert (images.dtype, images.shape) == (torch.float32, (BATCH, 3, *out)), candidate
+    assert (labels.dtype, labels.shape) == (torch.int64, (BATCH, *out)), candidate
 
 
 def written(source: Dataset, folder: Path, size: tuple[int, int], count: int) -> Pairs:
@@ -115,28 +142,32 @@ def written(source: Dataset, folder: Path, size: tuple[int, int], count: int) ->
 # -- the candidates ----------------------------------------------------------------------------------------------------------------
 
 
-def ours(folder: Path, out: tuple[int, int], *, whole: bool) -> Callable[[], Batch]:
-    """As the trainer does it: Dataset, Compose, collate, and the network's own Normalise."""
+def our_examples(folder: Path, out: tuple[int, int], *, whole: bool) -> Examples:
+    """What the trainer reads, with the label cache filled, as the first epoch does."""
     data = intarsia.open_dataset(folder, format="mask_folder")
     for index in range(len(data)):
-        data.segments(index)  # fills the label cache, as the first epoch does
+        data.segments(index)
     rest = Flip(0.5), Brightness(COLOUR), Contrast(COLOUR)
-    normalise, rng, turn = Normalise(Pixels(mean=MEAN, std=STD), 3), np.random.default_rng(0), cycle(range(len(data)))
 
-    def one(index: int) -> Sample:
+    def transform(sample: Sample, rng: np.random.Generator, again: Callable[[], Sample] | None) -> Sample:
         scale = rng.uniform(*SCALE)
         crop = RandomResizedCrop(out, SHARE, RATIO) if whole else ScaleAndCrop(out, (scale, scale))
-        return Compose((crop, *rest))(data[index], rng)
+        return Compose((crop, *rest))(sample, rng, again)
 
-    def load() -> Batch:
-        batch = collate([one(next(turn)) for _ in range(BATCH)], len(data.classes))
-        assert batch.targets is not None
+    return Examples(data, data.classes, Pixels(mean=MEAN, std=STD), transform)
+
+
+def ours(examples: Examples) -> Candidate:
+    """As the trainer does it: examples, collate, and the network's own Normalise."""
+    normalise, epoch = Normalise(examples.pixels, 3), count()
+
+    def finish(batch: Any) -> Batch:
         return normalise(batch.images, batch.valid), batch.targets.semantic()
 
-    return load
+    return Candidate(len(examples), lambda index: examples[next(epoch), index, 0], Collate(len(examples.classes)), finish)
 
 
-def albumentations_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[str, Callable[[], Batch]]:
+def albumentations_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[str, Candidate]:
     """cv2 decoding, a Compose, torch's own stacking."""
     a = albumentations
     flip = a.HorizontalFlip(p=0.5)
@@ -162,10 +193,10 @@ def albumentations_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[
         return one
 
     usual = form([a.Normalize(MEAN, STD), ToTensorV2()])
-    return loaders("albumentations", len(pairs), usual, form([ToTensorV2()]))
+    return both("albumentations", len(pairs), usual, form([ToTensorV2()]))
 
 
-def torchvision_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[str, Callable[[], Batch]]:
+def torchvision_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[str, Candidate]:
     """torchvision's own decoders, a v2.Compose over tv_tensors, torch's own stacking."""
     flip, colour = v2.RandomHorizontalFlip(0.5), v2.ColorJitter(COLOUR, COLOUR)
 
@@ -188,24 +219,24 @@ def torchvision_(pairs: Pairs, out: tuple[int, int], *, whole: bool) -> dict[str
         return one
 
     usual = form([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
-    return loaders("torchvision v2", len(pairs), usual, form([]))
+    return both("torchvision v2", len(pairs), usual, form([]))
 
 
-def loaders(peer: str, count: int, usual: Callable[[int], Batch], raw: Callable[[int], Batch]) -> dict[str, Callable[[], Batch]]:
+def both(peer: str, pictures: int, usual: Callable[[int], Batch], raw: Callable[[int], Batch]) -> dict[str, Candidate]:
     """The peer in its usual form, and with uint8 images that are normalised once per batch."""
     normalise = Normalise(Pixels(mean=MEAN, std=STD), 3)
 
-    def loader(one: Callable[[int], Batch]) -> Callable[[], Batch]:
-        turn = cycle(range(count))
+    def together(pairs: Sequence[Batch]) -> Batch:
+        images, labels = zip(*pairs, strict=True)
+        return torch.stack(images), torch.stack(labels).long()
 
-        def load() -> Batch:
-            images, labels = zip(*(one(next(turn)) for _ in range(BATCH)), strict=True)
-            stacked = torch.stack(images)
-            return stacked if stacked.dtype == torch.float32 else normalise(stacked), torch.stack(labels).long()
+    def normalised(batch: Batch) -> Batch:
+        return normalise(batch[0]), batch[1]
 
-        return load
-
-    return {peer: loader(usual), f"{peer}, normalised by batch": loader(raw)}
+    return {
+        peer: Candidate(pictures, usual, together, lambda batch: batch),
+        f"{peer}, normalised by batch": Candidate(pictures, raw, together, normalised),
+    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.core._id_maps import line_runs, occurring
 from intarsia.core.errors import InvalidNoun
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Segments:
             raise InvalidNoun(
                 "labels", expected=f"-1 (void), 0..{num_classes - 1} or {num_classes} (nothing)", received=f"{low}..{high}"
             )
-        present = np.flatnonzero(_seen(labels, num_classes + 2)[:num_classes])
+        present = np.flatnonzero(occurring(labels, num_classes + 2)[:num_classes])
         table = np.zeros(num_classes + 2, narrow(-1, len(present)))
         table[present] = np.arange(1, len(present) + 1)
         table[-1] = -1
@@ -181,7 +182,7 @@ class Segments:
         low = np.full((dims, len(self) + 1), np.iinfo(np.intp).max)
         high = np.zeros((dims, len(self) + 1), np.intp)
         for layer in self.ids:
-            rows, first, last = _line_runs(layer)
+            rows, first, last = line_runs(layer)
             for axis in range(dims):
                 np.minimum.at(low[axis], rows, first[axis])
                 np.maximum.at(high[axis], rows, last[axis] + 1)
@@ -215,8 +216,11 @@ class Segments:
         )
 
     def compact(self) -> Segments:
-        """Without the rows that have no pixel and the upper layers that have no row."""
-        kept = self.select(_seen(self.ids, len(self) + 2)[1:-1])
+        """Without the rows that have no pixel and the upper layers that have no row; itself where there is neither."""
+        seen = occurring(self.ids, len(self) + 2)[1:-1]
+        if seen.all() and len(self.ids) == 1:
+            return self
+        kept = self.select(seen)
         used = [0, *(layer for layer in range(1, len(self.ids)) if kept.ids[layer].any())]
         return kept.with_ids(kept.ids[used], same_pixels=True)
 
@@ -267,24 +271,6 @@ class Segments:
     def __repr__(self) -> str:
         size, layers = "x".join(map(str, self.size)), len(self.ids)
         return f"Segments({len(self)} rows, {size}, {layers} layer{'s' if layers > 1 else ''})"
-
-
-def _line_runs(layer: NDArray[Any]) -> tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...]]:
-    """Runs of ids above 0 along the last axis of (*S), few beside its pixels: id (R,), first and last pixel, each d of (R,)."""
-    starts_here = np.ones(layer.shape, np.bool_)
-    np.not_equal(layer[..., 1:], layer[..., :-1], out=starts_here[..., 1:])
-    starts = np.flatnonzero(starts_here)
-    ends = np.append(starts, layer.size)[1:] - 1
-    ids = layer.reshape(-1)[starts].astype(np.intp)
-    some = ids > 0
-    return ids[some], np.unravel_index(starts[some], layer.shape), np.unravel_index(ends[some], layer.shape)
-
-
-def _seen(labels: NDArray[Any], count: int) -> NDArray[np.bool_]:
-    """(count,) which values occur; -1 marks the last."""
-    seen = np.zeros(count, np.bool_)
-    seen[labels.astype(np.intp, copy=False)] = True  # narrow integers take five times as long to index with; so above, take
-    return seen
 
 
 def _vector(name: str, given: ArrayLike | None, default: NDArray[Any]) -> NDArray[Any]:

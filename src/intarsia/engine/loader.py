@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from intarsia.core import Batch, Pixels, Sample, Segments, Targets
 from intarsia.engine.pictures import Examples, Ticket, random_state
+from intarsia.engine.shared_memory import Packed, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -152,13 +153,23 @@ def _loaded(
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_sampler=order,
-        collate_fn=together,
+        collate_fn=Handover(together) if workers else together,
         num_workers=workers,
         pin_memory=pin_memory,
         worker_init_fn=_quiet_worker if workers else None,
         generator=torch.Generator(),
     )
-    return iter(loader)
+    return map(unpacked, loader) if workers else iter(loader)
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a worker does last."""
+
+    together: Callable[[Any], Any]
+
+    def __call__(self, samples: Any) -> Packed:
+        return packed(self.together(samples))
 
 
 def _quiet_worker(_: int) -> None:
@@ -167,3 +178,5 @@ def _quiet_worker(_: int) -> None:
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    # to have freed much once makes glibc keep what is freed; else the kernel has to find the pages of every batch anew
+    np.empty(31 * 2**20, np.uint8)

@@ -10,6 +10,8 @@ from intarsia.core.errors import OptionError, nearest
 from intarsia.core.segments import Segments
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from intarsia.core.classes import ClassSet
 
 __all__ = ["Which", "trained_segments"]
@@ -43,8 +45,18 @@ def trained_segments(segments: Segments, classes: ClassSet, which: Which) -> Seg
 def _merged(segments: Segments, classes: ClassSet) -> Segments:
     """One row per class, one layer per group."""
     count = len(classes)
-    scores = np.zeros(count, np.float32)
-    np.maximum.at(scores, segments.classes, segments.scores)
+    if len(classes.groups) > 1:
+        return _grouped(segments, classes)
+    if len(segments.ids) == 1 and not segments.crowd.any() and (np.diff(segments.classes) > 0).all():
+        return segments.compact()  # they are; every picture of a semantic training comes by here
+    merged = Segments.from_semantic(segments.semantic(count), count)
+    scores = _scores(segments, count)[merged.classes]
+    return Segments(merged.ids, merged.classes, scores=scores, confidence=segments.confidence)
+
+
+def _grouped(segments: Segments, classes: ClassSet) -> Segments:
+    """The same where groups are independent."""
+    count = len(classes)
     row_of = np.arange(1, count + 3)  # by class, then nothing, then void
     row_of[count:] = 0, -1
     layers = []
@@ -52,4 +64,12 @@ def _merged(segments: Segments, classes: ClassSet) -> Segments:
         members = segments.select(np.isin(segments.classes, [classes.index(name) for name in group]))
         layers.append(row_of[members.semantic(count)])
         row_of[-1] = 0  # void is said in layer 0 only
+    scores = _scores(segments, count)
     return Segments(np.stack(layers), np.arange(count), scores=scores, confidence=segments.confidence).compact()
+
+
+def _scores(segments: Segments, count: int) -> NDArray[np.float32]:
+    """(count,) the highest score of each class."""
+    scores = np.zeros(count, np.float32)
+    np.maximum.at(scores, segments.classes, segments.scores)
+    return scores

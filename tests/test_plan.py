@@ -10,7 +10,7 @@ from intarsia.core import ClassSet, Sample, Segments
 from intarsia.data.dataset import Dataset
 from intarsia.engine.data_facts import data_facts
 from intarsia.engine.options import TrainOptions
-from intarsia.engine.plan import Machine, make_plan
+from intarsia.engine.plan import Machine, _tile, make_plan
 from intarsia.engine.settings import from_toml
 
 CPU, GPU = Machine("cpu", 2, 16.0, weights=True), Machine("cuda", 16, 80.0, weights=True)
@@ -83,8 +83,43 @@ def test_sizes():
 
 
 def test_what_has_no_up_is_turned():
-    assert chosen(data([mixed()]))["rotation"] == 180
-    assert "rotation" not in chosen(data([layered()]))
+    assert chosen(data([mixed()], channels=1))["rotation"] == 180
+    assert "rotation" not in chosen(data([layered()], channels=1))
+    assert "rotation" not in chosen(data([mixed()], channels=3))  # it may be a photograph
+    assert chosen(data([mixed()], channels=3, dtype=np.uint16))["rotation"] == 180
+
+
+def test_a_single_raster_is_cut_and_a_fifth_of_the_pieces_held_back(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    profile = {"driver": "GTiff", "height": 160, "width": 160, "dtype": "uint8", "crs": "EPSG:32616"}
+    profile["transform"] = rasterio.transform.from_origin(700000, 3700000, 0.5, 0.5)
+    for name, array in (
+        ("rgb", np.random.default_rng(0).integers(0, 200, (3, 160, 160), np.uint8)),
+        ("mask", layered(160, 160)[None]),
+    ):
+        with rasterio.open(tmp_path / f"a_{name}.tif", "w", count=len(array), **profile) as file:
+            file.write(array.astype(np.uint8))
+    plan = make_plan(intarsia.open_dataset(tmp_path), CPU)
+    assert plan.settings["data_args"] == {"val": 0.2, "tile": 40}
+    assert plan.settings["rotation"] == 180
+    assert {split: len(plan.data.split(split)) for split in plan.data.splits} == {"train": 13, "val": 3}
+    assert plan.facts.sizes.tolist() == [[40, 40]] * 16
+    again = intarsia.open_dataset(tmp_path, **plan.settings["data_args"])
+    assert again.split("val").keys == plan.data.split("val").keys
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side"),
+    [
+        ([(400, 400)], 100),  # 16 pieces, none smaller
+        ([(400, 400)] * 2, 100),
+        ([(300, 400)], 80),  # 20 pieces, those of the last row three quarters as high; by 100 there would be 12
+        ([(5000, 7000)], 640),
+        ([(20, 20)], 640),
+    ],
+)
+def test_pieces_fit_the_raster(sizes, side):
+    assert _tile(sizes) == side
 
 
 def test_rare_classes_are_weighed_and_sought():

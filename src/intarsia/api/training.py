@@ -59,10 +59,7 @@ def _planned(dataset: Dataset, options: TrainOptions, *, quiet: bool) -> tuple[D
     made = make_plan(dataset, split=options.split)
     if not quiet:
         print(f"No setting says how to train, so it goes by the plan (intarsia plan):\n{made}\n")
-    planned = made.options(options.places)
-    if "val" not in dataset.splits:
-        dataset = dataset.held_back(val=planned.data_args["val"])
-    return dataset, planned
+    return made.data, made.options(options.places)
 
 
 def fine_tune(

@@ -43,6 +43,8 @@ class DataFacts:
     """Pixels of each thing."""
     objects: bool
     """Whether things were told apart in some image."""
+    from_above: bool
+    """Whether images know their place on Earth."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -71,7 +73,7 @@ def data_facts(data: Dataset) -> DataFacts:
     """The facts of a data set of images with truth, in its labels' order."""
     classes = data.classes
     picked = evenly_spaced(len(data), LOOKED_AT)
-    first = data[picked[0]].image
+    first = data[picked[0]]
     count = len(classes) + 1
     pixels, lines = np.zeros(count), np.zeros((count, LINES))
     sizes, areas, objects = [], [], False
@@ -99,12 +101,13 @@ def data_facts(data: Dataset) -> DataFacts:
     seen = [index for index in order.tolist() if pixels[index]]
     return DataFacts(
         images=len(data),
-        sizes=np.array(sizes or [first.shape[-3:-1]], np.int64),
-        channels=first.shape[-1],
-        dtype=str(first.dtype),
+        sizes=np.array(sizes or [first.size[-2:]], np.int64),
+        channels=first.image.shape[-1],
+        dtype=str(first.image.dtype),
         shares={names[index]: float(pixels[index] / total) for index in seen},
         absent=tuple(name for index, name in enumerate(classes.names) if not pixels[index]),
         heights={names[index]: float(lines[index] @ places / lines[index].sum()) for index in seen if lines[index].sum()},
         areas=np.array(areas, np.float64),
         objects=objects,
+        from_above="crs" in (first.geo or {}),
     )

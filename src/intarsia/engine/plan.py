@@ -7,12 +7,13 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from intarsia.data.open import open_dataset
 from intarsia.engine.data_facts import DataFacts, data_facts
 from intarsia.engine.options import TrainOptions
 from intarsia.engine.settings import to_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from intarsia.data.dataset import Dataset
 
@@ -26,6 +27,10 @@ STEPS = {"cpu": 1500, "cuda": 8000}
 """Steps after which more hardly help a few hundred images, on this kind of device."""
 ORIENTED = 0.05
 """The spread of the heights of classes from which on up and down mean something."""
+HELD_BACK = 0.2
+"""The share of the images that chooses the best weights, where there is no val split."""
+FEW, PIECES = 8, (16, 36)
+"""Rasters below which pieces of them are trained and held back, and how many pieces there are to be."""
 IMBALANCED, RARE = 20.0, 0.01
 """How many times the rarest class the most frequent one must be to weigh classes, and the share below which crops go after it."""
 ENCODERS = {"cpu": ("mobilenetv2_100", "timm/mobilenetv2_100.ra_in1k"), "cuda": ("resnet50", "timm/resnet50.a1_in1k")}
@@ -58,6 +63,8 @@ class Machine:
 class Plan:
     """All choices, in the order in which they were made."""
 
+    data: Dataset
+    """As planned: with images held back, and rasters cut into pieces, where that was chosen."""
     facts: DataFacts
     machine: Machine
     choices: tuple[Choice, ...]
@@ -93,22 +100,22 @@ def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train")
 
     `on` is this machine where it is left out.
     """
-    part = data.split(split) if split in data.splits else data
-    facts, on = data_facts(part), on or machine()
+    on = on or machine()
     choices: list[Choice] = []
 
     def choose(option: str, value: Any, why: str) -> None:
         choices.append(Choice(option, value, why))
 
-    if "val" not in data.splits:
-        choose("data_args", {"val": 0.2}, "a fifth of the images chooses the best weights, for the data has no val split")
+    whole = _cut(choose, data)
+    facts = data_facts(whole.split(split) if split in whole.splits else whole)
     _network(choose, on)
     height, width = _size(choose, facts)
     batch = _batch(choose, on, height * width)
     _augmentation(choose, facts)
     _balance(choose, facts)
     _schedule(choose, facts, on, batch)
-    return Plan(facts, on, tuple(choices))
+    divided = whole if "val" in whole.splits else whole.held_back(val=HELD_BACK)
+    return Plan(divided, facts, on, tuple(choices))
 
 
 def machine() -> Machine:
@@ -135,6 +142,33 @@ def _weights(device: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _cut(choose: Any, data: Dataset) -> Dataset:
+    """The data, in pieces where there are few rasters; what has no validation split is to get one."""
+    if "val" in data.splits:
+        return data
+    told, cut = "a fifth of the images chooses the best weights, for the data has no val split", {}
+    if data.format == "geotiff" and data.root and len(data) < FEW and "tile" not in data.options:
+        cut = {"tile": _tile([data[index].size for index in range(len(data))])}
+        pieces = open_dataset(data.root, format=data.format, **data.options | cut)
+        told = f"{len(data)} rasters are too few to hold some back: of {len(pieces)} pieces a fifth chooses the best weights"
+        data = pieces
+    choose("data_args", {"val": HELD_BACK, **cut}, told)
+    return data
+
+
+def _tile(sizes: Sequence[tuple[int, ...]]) -> int:
+    """The side of square pieces that leaves the last of each row and column the least too small."""
+
+    def short(side: int) -> float:
+        return max(-extent % side / side for size in sizes for extent in size)
+
+    def pieces(side: int) -> int:
+        return sum(-(-height // side) * -(-width // side) for height, width in sizes)
+
+    sides = [side for side in range(32, LARGE) if PIECES[0] <= pieces(side) <= PIECES[1]]
+    return min(sides, key=lambda side: (short(side), -side), default=LARGE)
 
 
 def _network(choose: Any, on: Machine) -> None:
@@ -171,11 +205,16 @@ def _batch(choose: Any, on: Machine, pixels: int) -> int:
 
 
 def _augmentation(choose: Any, facts: DataFacts) -> None:
-    if facts.spread < ORIENTED:
-        choose("rotation", 180.0, f"classes lie at the same heights (spread {facts.spread:.2f}): up and down mean nothing here")
+    photographs = facts.channels == 3 and facts.dtype == "uint8"
+    if facts.from_above or (facts.spread < ORIENTED and not photographs):
+        same = f"classes lie at the same heights (spread {facts.spread:.2f})"
+        seen = "the images know their place on Earth" if facts.from_above else same
+        choose("rotation", 180.0, f"{seen}: up and down mean nothing here")
         choose("scale", (0.8, 1.25), "things seen from above or through a microscope hardly change in size")
     else:
-        choose("scale", (0.75, 2.0), f"classes lie at heights of their own (spread {facts.spread:.2f}), as where things come near")
+        own = f"classes lie at heights of their own (spread {facts.spread:.2f})"
+        why = own if facts.spread >= ORIENTED else "these may be photographs, which have an up and a down"
+        choose("scale", (0.75, 2.0), f"{why}; things come near and go far")
 
 
 def _balance(choose: Any, facts: DataFacts) -> None:

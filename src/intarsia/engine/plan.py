@@ -152,7 +152,7 @@ def _cut(choose: Any, data: Dataset) -> Dataset:
     if data.format == "geotiff" and data.root and len(data) < FEW and "tile" not in data.options:
         cut = {"tile": _tile([data[index].size for index in range(len(data))])}
         pieces = open_dataset(data.root, format=data.format, **data.options | cut)
-        told = f"{len(data)} rasters are too few to hold some back: of {len(pieces)} pieces a fifth chooses the best weights"
+        told = f"too few rasters to hold some back: of {len(pieces)} pieces of them a fifth chooses the best weights"
         data = pieces
     choose("data_args", {"val": HELD_BACK, **cut}, told)
     return data

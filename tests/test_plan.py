@@ -7,6 +7,7 @@ import pytest
 
 import intarsia
 from intarsia.core import ClassSet, Sample, Segments
+from intarsia.core.errors import DataError
 from intarsia.data.dataset import Dataset
 from intarsia.engine.data_facts import data_facts
 from intarsia.engine.options import TrainOptions
@@ -20,7 +21,7 @@ OFFLINE = Machine("cpu", 2, 16.0, weights=False)
 def data(labels, *, dtype=np.uint8, channels=3, splits=None, things=()):
     names = ("ground", "middle", "rare")
     samples = []
-    for number, one in enumerate(labels):
+    for number, one in enumerate(labels * 2 if len(labels) == 1 else labels):  # one alone cannot be planned for
         image = np.random.default_rng(number).integers(0, 200, (*one.shape, channels)).astype(dtype)
         samples.append(Sample(image, Segments.from_semantic(one.astype(np.int16), 3), key=f"i{number:02d}"))
     return Dataset.from_samples(samples, ClassSet(names, things=things), splits=splits)
@@ -82,6 +83,45 @@ def test_sizes():
     assert (tight["batch_size"], tight["accumulate"]) == (1, 4)
 
 
+def test_from_scratch_images_are_scaled_by_their_own_values():
+    plan = chosen(data([layered()] * 3), OFFLINE)  # uniform in 0..199
+    assert plan["mean"] == pytest.approx((99.5 / 255,) * 3, abs=0.01)
+    assert plan["std"] == pytest.approx((200 / 12**0.5 / 255,) * 3, abs=0.01)
+    assert "mean" not in chosen(data([layered()] * 3))  # an encoder that knows ImageNet has its own
+
+
+def test_large_things_are_seen_whole():
+    square = np.zeros((1600, 2000), int)
+    square[100:1300, 100:1300] = 2
+    things = make_plan(data([square], things=("rare",)), CPU).settings
+    assert things["size"] == (512, 640)  # 1200 pixels become 384
+    small = np.zeros((1600, 2000), int)
+    small[100:150, 100:150] = 2
+    assert make_plan(data([small], things=("rare",)), CPU).settings["crop"] == (640, 640)
+
+
+def test_volumes_are_trained_plane_by_plane(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    for folder, array in (("imagesTr", np.random.default_rng(0).normal(size=(20, 24, 6))), ("labelsTr", np.ones((20, 24, 6)))):
+        (tmp_path / folder).mkdir()
+        for case in range(6):
+            name = f"case{case}_0000" if folder == "imagesTr" else f"case{case}"
+            file = nibabel.Nifti1Image(array.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
+            nibabel.save(file, tmp_path / folder / f"{name}.nii.gz")
+    plan = make_plan(intarsia.open_dataset(tmp_path), OFFLINE)
+    assert plan.settings["data_args"] == {"slices": True, "val": 0.2}
+    assert "5 mm apart" in str(plan)
+    held = {record.image for record in plan.data.split("val").records}
+    assert (len(plan.data.split("val")), len(held)) == (6, 1)  # the planes of one case, and none of another
+
+
+def test_data_that_cannot_be_planned_for():
+    with pytest.raises(DataError, match="labelled pixels"):
+        chosen(data([np.full((20, 30), -1)] * 3))
+    with pytest.raises(DataError, match="2 images or more"):
+        chosen(data([layered()]).subset(data([layered()]).records[:1]))
+
+
 def test_what_has_no_up_is_turned():
     assert chosen(data([mixed()], channels=1))["rotation"] == 180
     assert "rotation" not in chosen(data([layered()], channels=1))
@@ -135,11 +175,12 @@ def test_few_images_are_seen_more_often():
     assert chosen(data([layered()] * 2))["epochs"] == 400
     assert chosen(data([layered()] * 60))["epochs"] == 100
     assert chosen(data([layered()] * 60), GPU)["epochs"] == 400
+    assert chosen(data([layered()] * 60), Machine("cpu", 4, 16.0, weights=True))["epochs"] == 200
 
 
 def test_training_without_settings_goes_by_the_plan(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("intarsia.engine.plan.machine", lambda: OFFLINE)
-    monkeypatch.setattr("intarsia.engine.plan.STEPS", {"cpu": 20})
+    monkeypatch.setattr("intarsia.engine.plan.STEPS", {"cpu": 10})
     intarsia.convert(intarsia.scenes(10, size=(32, 48), val=0, test=0), tmp_path / "data", "mask_folder", lose=("instances",))
     run = intarsia.train(tmp_path / "data", out=tmp_path / "run")
     assert "No setting says how to train" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SPLITS", "Dataset", "Record", "evenly_spaced", "share_of", "shuffled", "split_by_share"]
 
+TOGETHER = 5
+"""Files from which on their pieces are not parted by a split; of fewer, too much or nothing would be held back."""
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -175,7 +178,10 @@ class Dataset(Sequence[Sample]):
 
 
 def split_by_share(records: Sequence[Record], val: float, test: float, seed: int) -> Sequence[Record]:
-    """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`."""
+    """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`.
+
+    Pieces of one file, such as the planes of a volume, stay together where there are at least `TOGETHER` files.
+    """
     if not val and not test:
         return records
     present = {record.split for record in records}
@@ -183,13 +189,19 @@ def split_by_share(records: Sequence[Record], val: float, test: float, seed: int
         raise OptionError(
             "val and test", expected="shares that add up to less than 1, of splits not yet there", received=(val, test)
         )
-    keys = [record.key for record in records if record.split in ("", "train")]
-    tested = share_of(keys, test, seed) if test else set()
-    held = share_of(keys, test + val, seed)  # contains the smaller share
-    return [
-        replace(record, split="test" if record.key in tested else "val" if record.key in held else record.split or "train")
-        for record in records
-    ]
+    free = [record for record in records if record.split in ("", "train")]
+    files = Counter(record.image for record in free)
+    whole = len(files) >= TOGETHER
+    units = {record: record.key.rpartition("/")[0] if whole and files[record.image] > 1 else record.key for record in free}
+    names = list(dict.fromkeys(units.values()))
+    tested = share_of(names, test, seed) if test else set()
+    held = share_of(names, test + val, seed)  # contains the smaller share
+
+    def split(record: Record) -> str:
+        unit = units.get(record)
+        return "test" if unit in tested else "val" if unit in held else record.split or "train"
+
+    return [replace(record, split=split(record)) for record in records]
 
 
 def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:

@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from intarsia.core import Pixels
 from intarsia.data.dataset import evenly_spaced
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
+    from intarsia.core import Sample
     from intarsia.data.dataset import Dataset
 
 __all__ = ["DataFacts", "data_facts"]
 
 LOOKED_AT = 300
 """Images that are looked at, evenly spaced."""
+READ = 30
+"""Images whose values are read."""
 LINES = 64
 """Rows of a label that is made small, to tell how high classes lie."""
 
@@ -45,6 +51,9 @@ class DataFacts:
     """Whether things were told apart in some image."""
     from_above: bool
     """Whether images know their place on Earth."""
+    mean: tuple[float, ...]
+    """(C,) of the values, scaled to 0..1 as training scales them."""
+    std: tuple[float, ...]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,6 +83,7 @@ def data_facts(data: Dataset) -> DataFacts:
     classes = data.classes
     picked = evenly_spaced(len(data), LOOKED_AT)
     first = data[picked[0]]
+    mean, std = _values(data[index] for index in evenly_spaced(len(data), READ))
     count = len(classes) + 1
     pixels, lines = np.zeros(count), np.zeros((count, LINES))
     sizes, areas, objects = [], [], False
@@ -110,4 +120,19 @@ def data_facts(data: Dataset) -> DataFacts:
         areas=np.array(areas, np.float64),
         objects=objects,
         from_above="crs" in (first.geo or {}),
+        mean=mean,
+        std=std,
     )
+
+
+def _values(samples: Iterable[Sample]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, on a thousand or so pixels of each image."""
+    drawn = []
+    for sample in samples:
+        pixels = Pixels(kind="fixed" if sample.image.dtype == np.uint8 else "per_image", mean=(0.0,), std=(1.0,))
+        flat = pixels.for_channels(sample.image.shape[-1]).normalised(sample.image, pixels.stats(sample.image, sample.valid))
+        flat = flat.reshape(-1, flat.shape[-1])
+        drawn.append(flat[:: max(1, len(flat) // 1000)])
+    values = np.nan_to_num(np.concatenate(drawn))
+    mean, std = values.mean(axis=0).tolist(), values.std(axis=0).tolist()
+    return tuple(round(one, 3) for one in mean), tuple(max(0.01, round(one, 3)) for one in std)

@@ -6,6 +6,7 @@ What a worker does (`pictures.py`) is a pure function of seed, epoch and key: ne
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from multiprocessing import get_all_start_methods
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,6 +158,8 @@ def _loaded(
         num_workers=workers,
         pin_memory=pin_memory,
         worker_init_fn=_quiet_worker if workers else None,
+        # forked, workers share what was read already, one copy of a large JSON among them; Python 3.14 would begin them anew
+        multiprocessing_context="fork" if workers and "fork" in get_all_start_methods() else None,
         generator=torch.Generator(),
     )
     return map(unpacked, loader) if workers else iter(loader)

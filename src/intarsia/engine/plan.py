@@ -7,6 +7,9 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from intarsia.core.errors import DataError
 from intarsia.data.open import open_dataset
 from intarsia.engine.data_facts import DataFacts, data_facts
 from intarsia.engine.options import TrainOptions
@@ -23,10 +26,12 @@ LARGE = 640
 """Pixels each way that are trained whole; of larger images pieces are."""
 COARSE = 64
 """What sizes are rounded to where images differ: a multiple of the coarsest stride."""
-STEPS = {"cpu": 1500, "cuda": 8000}
-"""Steps after which more hardly help a few hundred images, on this kind of device."""
+STEPS = {"cpu": 750, "cuda": 8000}
+"""Steps that this kind of device is asked for: each core of a CPU, of 2 to 8, or a GPU."""
 ORIENTED = 0.05
 """The spread of the heights of classes from which on up and down mean something."""
+PLANES = ("dicom", "nifti", "tiff_stack")
+"""Formats of volumes that can be opened as planes."""
 HELD_BACK = 0.2
 """The share of the images that chooses the best weights, where there is no val split."""
 FEW, PIECES = 8, (16, 36)
@@ -108,8 +113,10 @@ def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train")
 
     whole = _cut(choose, data)
     facts = data_facts(whole.split(split) if split in whole.splits else whole)
-    _network(choose, on)
-    height, width = _size(choose, facts)
+    if not facts.shares:
+        raise DataError(data.where, expected="labelled pixels to plan by", received="none", hint="`intarsia doctor` says more.")
+    _network(choose, on, facts)
+    height, width = _size(choose, whole, facts)
     batch = _batch(choose, on, height * width)
     _augmentation(choose, facts)
     _balance(choose, facts)
@@ -145,16 +152,27 @@ def _weights(device: str) -> bool:
 
 
 def _cut(choose: Any, data: Dataset) -> Dataset:
-    """The data, in pieces where there are few rasters; what has no validation split is to get one."""
-    if "val" in data.splits:
-        return data
-    told, cut = "a fifth of the images chooses the best weights, for the data has no val split", {}
-    if data.format == "geotiff" and data.root and len(data) < FEW and "tile" not in data.options:
-        cut = {"tile": _tile([data[index].size for index in range(len(data))])}
-        pieces = open_dataset(data.root, format=data.format, **data.options | cut)
-        told = f"too few rasters to hold some back: of {len(pieces)} pieces of them a fifth chooses the best weights"
-        data = pieces
-    choose("data_args", {"val": HELD_BACK, **cut}, told)
+    """The data as networks take it: planes of volumes, and pieces where there are few rasters; without val it is to get one."""
+    more: dict[str, Any] = {}
+    whys = []
+    if data.format in PLANES and len(data) and len(data[0].size) == 3:
+        more["slices"] = True
+        apart = f", {data[0].spacing[0]:.3g} mm apart" if data[0].spacing else ""
+        whys.append(f"networks see planes, here {data[0].size[0]} of a volume{apart}")
+    few = data.format == "geotiff" and len(data) < FEW and "tile" not in data.options and "val" not in data.splits
+    if few:
+        more["tile"] = _tile([data[index].size for index in range(len(data))])
+    if more and data.root:
+        data = open_dataset(data.root, format=data.format, **data.options | more)
+    if few:
+        whys.append(f"too few rasters to hold some back, so {len(data)} pieces of them")
+    if "val" not in data.splits:
+        if len(data) < 2:
+            raise DataError(data.where, expected="2 images or more, one of them to be held back", received=len(data))
+        more["val"] = HELD_BACK
+        whys.append("a fifth chooses the best weights, for the data has no val split")
+    if more:
+        choose("data_args", more, "; ".join(whys))
     return data
 
 
@@ -171,7 +189,7 @@ def _tile(sizes: Sequence[tuple[int, ...]]) -> int:
     return min(sides, key=lambda side: (short(side), -side), default=LARGE)
 
 
-def _network(choose: Any, on: Machine) -> None:
+def _network(choose: Any, on: Machine, facts: DataFacts) -> None:
     encoder = ENCODERS[on.device][0]
     fast = "the fastest on a CPU of those that know ImageNet" if on.device == "cpu" else "strong, and quick on a GPU"
     if on.weights:
@@ -182,11 +200,22 @@ def _network(choose: Any, on: Machine) -> None:
     else:
         choose("model", "unet", "keeps fine detail, learns from few images; from scratch, because no weights can be had here")
         choose("model_args", {"widths": (24, 48, 96, 192)}, "a quarter of the paper's widths, one level less")
+        choose("mean", facts.mean, "that of these images, after scaling to 0..1")
+        choose("std", facts.std, "likewise")
 
 
-def _size(choose: Any, facts: DataFacts) -> tuple[int, int]:
+def _size(choose: Any, data: Dataset, facts: DataFacts) -> tuple[int, int]:
+    """What is trained at a time, height and width."""
     height, width = facts.size
-    if not facts.one_size:
+    large = float(np.sqrt(np.median(facts.areas))) if len(facts.areas) else 0.0
+    if max(height, width) > LARGE and large > LARGE / 2:  # pieces would show parts of things
+        shrink = max(LARGE / 2 / large, LARGE / max(height, width))
+        height, width = (max(COARSE, round(extent * shrink / COARSE) * COARSE) for extent in (height, width))
+        choose("size", (height, width), f"half of all things are more than {large:.0f} pixels long: smaller, they are seen whole")
+    elif "tile" in data.options and not facts.one_size:
+        height = width = data.options["tile"]
+        choose("size", (height, width), "that of a whole piece")
+    elif not facts.one_size:
         height, width = (max(COARSE, round(extent / COARSE) * COARSE) for extent in (height, width))
         choose("size", (height, width), f"images differ in size; this is the median, in steps of {COARSE}")
     if max(height, width) > LARGE:
@@ -232,8 +261,9 @@ def _balance(choose: Any, facts: DataFacts) -> None:
 
 def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
     images = max(1, facts.images)
-    epochs = max(10, min(400, round(STEPS[on.device] * batch / images)))
-    choose("epochs", epochs, f"about {epochs * images // batch} steps")
+    steps = STEPS[on.device] * (min(max(on.cores, 2), 8) if on.device == "cpu" else 1)
+    epochs = max(10, min(400, round(steps * batch / images)))
+    choose("epochs", epochs, f"about {epochs * images // batch} steps" + f" on {on.cores} cores" * (on.device == "cpu"))
     choose("lr", 1e-3, "the peak of a one-cycle; `intarsia lr-find` can tell better")
     choose("weight_decay", 0.02, "against learning the images by heart")
     choose("ema", 0.99 if epochs * images // batch < 3000 else 0.999, "averaged weights jitter less at the end")
@@ -245,4 +275,6 @@ def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key}={item}" for key, item in value.items())
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ("x" if all(isinstance(one, int) for one in value) else " ").join(map(str, value))
+    return str(value)

@@ -6,19 +6,19 @@ import gzip
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import DatasetNotFound, LabelError, MissingExtra, PairingError, UnreadableFile
+from intarsia.core.errors import DatasetNotFound, LabelError, PairingError
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
+from intarsia.data.nifti_files import check_grid, loaded, nibabel_of, nifti_files, stem_of, volume_of
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NIfTI"]
 
-SUFFIXES = (".nii.gz", ".nii")
-FOLDERS = (("imagesTr", "labelsTr", "train"), ("imagesTs", "labelsTs", "test"), ("images", "labels", ""), ("images", "masks", ""))
+FOLDERS = (("imagesTr", "labelsTr", "train"), ("imagesTs", "labelsTs", "test"), ("images", "labels", ""))
 PAIRED = re.compile(r"(?P<key>.+?)[_-](?P<kind>image|img|label|mask|seg|segmentation)$")
 CHANNEL = re.compile(r"(?P<key>.+)_(?P<channel>\d{4})$")
 """How nnU-Net numbers the channels of a case."""
@@ -41,7 +40,8 @@ CHANNEL = re.compile(r"(?P<key>.+)_(?P<channel>\d{4})$")
 class NIfTI:
     """`imagesTr/KEY.nii.gz` and `labelsTr/KEY.nii.gz` (and `imagesTs`), or `images/` and `labels/`, or `KEY_image.nii.gz` beside
     `KEY_label.nii.gz`; names are those of `dataset.json` or of a class file (see docs/data.md). nnU-Net's `KEY_0000` and `KEY_0001`
-    are channels of one image. A voxel of the file's (i, j, k) is [k, j, i] of ours.
+    are channels of one image where `dataset.json` names several or every case counts from 0000 on. A voxel of the file's (i, j, k)
+    is [k, j, i] of ours.
 
     nifti.nimh.nih.gov/nifti-1; Antonelli et al., "The Medical Segmentation Decathlon", Nature Communications 2022.
     """
@@ -62,9 +62,8 @@ class NIfTI:
     def detect(path: Path, **_: Any) -> str:
         """A NIfTI file in the folder or in one of images."""
         for folder in (path, *(path / images for images, _, _ in FOLDERS)):
-            file = next((file for file in sorted(folder.glob("*.nii*")) if file.name.endswith(SUFFIXES)), None)
-            if file is not None:
-                return file.relative_to(path).as_posix()
+            if files := nifti_files(folder):
+                return files[0].relative_to(path).as_posix()
         return ""
 
     @staticmethod
@@ -79,7 +78,7 @@ class NIfTI:
             records = [
                 Record(f"{record.key}/{plane:04d}", record.image, record.label, record.split)
                 for record in records
-                for plane in range(_header(files[record.key][0]).get_data_shape()[2])
+                for plane in range(loaded(files[record.key][0]).shape[2])
             ]
         coding = _coding(path, [label for _, label, _ in cases.values() if label is not None])
         reader = NiftiReader({key: tuple(images) for key, images in files.items()}, coding, slices)
@@ -95,7 +94,7 @@ class NIfTI:
         """Write `images/KEY.nii.gz` and `labels/KEY.nii.gz`, or `imagesTr` and `imagesTs` where there are splits, on the grid of
         each sample, and `classes.json`.
         """
-        nibabel = _nibabel()
+        nibabel = nibabel_of()
         check(NIfTI, dataset, "nifti")
         coding = Coding.from_classes(dataset.classes)
         places = {"": ("images", "labels"), "train": FOLDERS[0][:2], "test": FOLDERS[1][:2]}
@@ -123,7 +122,7 @@ class NiftiReader:
     def image(self, record: Record) -> NDArray[Any]:
         """(D, H, W, C), or (H, W, C) of a slice, in the file's own dtype."""
         key, plane = self._case(record)
-        volumes = [_volume(file) for file in self.files[key]]
+        volumes = [volume_of(file) for file in self.files[key]]
         strange = next((volume.shape for volume in volumes if volume.shape != volumes[0].shape), None)
         if strange is not None:
             raise PairingError(key, expected=f"channels of one size, {volumes[0].shape}", received=strange)
@@ -135,15 +134,11 @@ class NiftiReader:
         if record.label is None:
             return None
         key, plane = self._case(record)
-        image, label = _header(self.files[key][0]), _header(record.label)
-        if image.get_data_shape()[:3] != label.get_data_shape()[:3]:
-            raise PairingError(
-                str(record.label),
-                expected=f"the grid of its image, {image.get_data_shape()[:3]}",
-                received=label.get_data_shape()[:3],
-                hint="Resample the label to the grid of the image, nearest neighbour.",
-            )
-        labels = _volume(record.label)[plane]
+        check_grid(self.files[key][0], record.label)
+        volume = volume_of(record.label)
+        if volume.ndim == 4 and volume.shape[-1] > 1:
+            raise LabelError(str(record.label), expected="one id for each voxel", received=f"{volume.shape[-1]} values")
+        labels = (volume if volume.ndim == 3 else volume[..., 0])[plane]  # (D, H, W, 1) -> (D, H, W)
         if labels.dtype.kind == "f":  # written so by many tools
             whole = labels.astype(np.int32)
             if not np.array_equal(whole, labels):
@@ -154,7 +149,7 @@ class NiftiReader:
     def grid(self, record: Record) -> dict[str, Any]:
         """Spacing in mm along each axis of ours, and the affine of the file."""
         key, _ = self._case(record)
-        header = _header(self.files[key][0])
+        header = loaded(self.files[key][0]).header
         spacing = tuple(float(value) for value in reversed(header.get_zooms()[:3]))
         if self.slices:
             return {"spacing": spacing[1:]}
@@ -175,74 +170,77 @@ class NiftiReader:
 
 def _cases(path: Path) -> dict[str, tuple[list[Path], Path | None, str]]:
     """Of each case the files of its channels, its label, its split."""
-    cases: dict[str, tuple[list[Path], Path | None, str]] = {}
+    folders = []
     for images, labels, split in FOLDERS:
-        if not (path / images).is_dir() or (images == "images" and not (path / labels).is_dir() and labels == "masks"):
-            continue
-        known = {_stem(file): file for file in _files(path / labels)}
-        for file in _files(path / images):
-            numbered = CHANNEL.fullmatch(_stem(file))
-            key = numbered["key"] if numbered and _stem(file) not in known else _stem(file)
-            cases.setdefault(key, ([], known.get(key), split))[0].append(file)
+        place = path / "masks" if labels == "labels" and not (path / labels).is_dir() else path / labels
+        folders.append((nifti_files(path / images), {stem_of(file): file for file in nifti_files(place)}, split))
+    stems = [stem_of(file) for files, _, _ in folders for file in files]
+    numbered = not any(stem_of(file) in known for files, known, _ in folders for file in files) and _are_channels(path, stems)
+    cases: dict[str, tuple[list[Path], Path | None, str]] = {}
+    for files, known, split in folders:
+        for file in files:
+            channel = CHANNEL.fullmatch(stem_of(file)) if numbered else None
+            key = channel["key"] if channel else stem_of(file)
+            case = cases.setdefault(key, ([], known.get(key), split))
+            if case[0] and (case[2] != split or not channel):
+                raise PairingError(str(file), expected="each case once", received=f"{case[0][0]} too", hint="Rename one of them.")
+            case[0].append(file)
     if cases:
         return cases
     kinds: dict[str, dict[str, Path]] = {}
-    for file in _files(path):
-        if found := PAIRED.fullmatch(_stem(file)):
+    for file in nifti_files(path):
+        if found := PAIRED.fullmatch(stem_of(file)):
             kinds.setdefault(found["key"], {})["image" if found["kind"] in ("image", "img") else "label"] = file
     return {key: ([pair["image"]], pair.get("label"), "") for key, pair in kinds.items() if "image" in pair}
+
+
+def _are_channels(path: Path, stems: list[str]) -> bool:
+    """Whether the numbers at the ends of stems count channels: patients may be numbered alike."""
+    numbers: dict[str, list[int]] = {}
+    for stem in stems:
+        if found := CHANNEL.fullmatch(stem):
+            numbers.setdefault(found["key"], []).append(int(found["channel"]))
+    told = _told(path)
+    named = told.get("channel_names", told.get("modality")) or {}
+    if len(named) > 1 and any(0 in ones for ones in numbers.values()):
+        for key, ones in numbers.items():
+            if sorted(ones) != list(range(len(named))):
+                expected = f"{key}_0000 to {key}_{len(named) - 1:04d}, the {len(named)} channels of dataset.json"
+                raise PairingError(str(path), expected=expected, received=", ".join(f"{one:04d}" for one in sorted(ones)))
+        return True
+    return all(sorted(ones) == list(range(len(ones))) for ones in numbers.values())
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What `dataset.json` says; nothing where there is none. LabelError for what is no JSON."""
+    file = path / "dataset.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise LabelError(str(file), expected="JSON", received=str(error)) from error
+    if not isinstance(content, dict):
+        raise LabelError(str(file), expected='an object such as {"labels": {...}}', received=type(content).__name__)
+    return content
 
 
 def _coding(path: Path, labels: list[Path]) -> Coding:
     """What the ids mean: by dataset.json, else a class file, else the ids of the first label with background 0."""
     file = path / "dataset.json"
     if file.is_file():
-        told = json.loads(file.read_text(encoding="utf-8")).get("labels", {})
-        pairs = {str(name): int(value) for name, value in told.items() if not isinstance(value, list)}
-        if all(str(name).isdigit() for name in told):  # the Decathlon's way round
-            pairs = {str(name): int(value) for value, name in told.items()}
+        told = _told(path).get("labels", {})
+        try:
+            if all(name.isdigit() for name in told):  # the Decathlon's way round
+                pairs = {str(name): int(value) for value, name in told.items()}
+            else:
+                pairs = {name: int(value) for name, value in told.items() if not isinstance(value, list)}
+        except (AttributeError, TypeError, ValueError):
+            pairs = {}
         if pairs:
             by_id = sorted(pairs, key=lambda name: pairs[name])
             return Coding.from_names(by_id, ids=[pairs[name] for name in by_id])
         raise LabelError(str(file), expected='"labels": {"background": 0, "tumour": 1}', received=told)
     if find_class_file(path) or not labels:
         return coding_near(path, above=0)
-    ids = sorted({0, *np.unique(_volume(labels[0])).astype(int).tolist()})
+    ids = sorted({0, *np.unique(volume_of(labels[0])).astype(int).tolist()})
     names = tuple("background" if value == 0 else f"label {value}" for value in ids)
     return Coding(ClassSet(names, ((0, 0, 0), *ClassSet(names).colours[1:]), things=()), tuple(ids))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.nii*") if file.name.endswith(SUFFIXES) and not file.name.startswith("."))
-
-
-def _stem(file: Path) -> str:
-    return file.name.removesuffix(".gz").removesuffix(".nii")
-
-
-@lru_cache(maxsize=2)
-def _volume(file: Path) -> NDArray[Any]:
-    """(D, H, W) or (D, H, W, C) in the file's own dtype where it has no scale of its own; kept, for its slices."""
-    try:
-        array: NDArray[Any] = np.asanyarray(_nibabel().load(file).dataobj)
-    except (OSError, ValueError, EOFError) as error:
-        raise UnreadableFile(str(file), expected="a whole NIfTI file", received=str(error)) from error
-    array = array.astype(np.float32) if array.dtype == np.float64 else array.astype(array.dtype.newbyteorder("="), copy=False)
-    volume = np.ascontiguousarray(array.transpose(2, 1, 0, *range(3, array.ndim)))  # (i, j, k, C) -> (D, H, W, C)
-    volume.flags.writeable = False
-    return volume
-
-
-def _header(file: Path) -> Any:
-    try:
-        return _nibabel().load(file).header
-    except (OSError, ValueError, EOFError) as error:
-        raise UnreadableFile(str(file), expected="a NIfTI file", received=str(error)) from error
-
-
-def _nibabel() -> Any:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise MissingExtra("reading NIfTI", extra="volume") from error
-    return nibabel

@@ -1,0 +1,125 @@
+"""What the readers of formats refuse, and how they say so: each a fault that once went through in silence."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from intarsia.core.errors import LabelError, PairingError, UnreadableFile
+from intarsia.data.open import open_dataset
+
+SHAPE = (8, 9, 4)
+
+
+def nifti(path, array, affine=None):
+    nibabel = pytest.importorskip("nibabel")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+
+
+def brain(root, *, image=None, label=None, suffix=".nii.gz"):
+    """A volume and its label, each with an affine."""
+    ids = np.zeros(SHAPE, np.uint8)
+    ids[1:3, 1:3] = 1
+    nifti(root / "images" / f"a{suffix}", np.arange(ids.size, dtype=np.int16).reshape(SHAPE), image)
+    nifti(root / "labels" / f"a{suffix}", ids, label)
+    return root
+
+
+def test_nifti_a_label_that_lies_elsewhere(tmp_path):
+    with pytest.raises(
+        PairingError, match=r"a.nii.gz: expected the affine of its image, \[\[-1.0, .* Resample the label to the grid"
+    ):
+        open_dataset(brain(tmp_path, image=np.diag([-1, -1, 1, 1]), label=np.eye(4)))[0]
+
+
+@pytest.mark.parametrize("label", [np.diag([-1, -1, 1.001, 1]), None])
+def test_nifti_a_label_at_nearly_its_place_or_without_any(label, tmp_path):
+    brain(tmp_path, image=np.diag([-1, -1, 1, 1]), label=label)
+    assert open_dataset(tmp_path)[0].segments.areas.tolist() == [272, 16]
+
+
+def channels(root, stems, folder="imagesTs", **told):
+    for number, stem in enumerate(stems):
+        nifti(root / folder / f"{stem}.nii.gz", np.full(SHAPE, number, np.int16))
+    (root / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "tumour": 1}} | told))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("stems", "told", "keys"),
+    [
+        (["pat_0001", "pat_0002", "pat_0003"], {}, ["pat_0001", "pat_0002", "pat_0003"]),
+        (["a_0000", "a_0001", "b_0000", "b_0001"], {"channel_names": {"0": "T1", "1": "T2"}}, ["a", "b"]),
+        (["a_0000", "a_0001", "b_0000", "b_0001"], {}, ["a", "b"]),
+        (["a_0000", "b_0000"], {"channel_names": {"0": "T1"}}, ["a", "b"]),
+        (["pat_0001", "pat_0002"], {"modality": {"0": "T1", "1": "T2"}}, ["pat_0001", "pat_0002"]),  # in a file of four axes
+    ],
+)
+def test_nifti_numbers_of_channels_and_of_patients(stems, told, keys, tmp_path):
+    data = open_dataset(channels(tmp_path, stems, **told))
+    assert data.keys == keys
+    assert data[0].image.shape == (4, 9, 8, len(stems) // len(keys))
+
+
+def test_nifti_labelled_patients_tell_what_the_numbers_are(tmp_path):
+    for place in ("imagesTr", "labelsTr"):
+        channels(tmp_path, ["pat_0000"], place)
+    channels(tmp_path, ["new_0000", "new_0001"])
+    assert open_dataset(tmp_path).keys == ["new_0000", "new_0001", "pat_0000"]
+
+
+def test_nifti_a_channel_that_is_missing(tmp_path):
+    channels(tmp_path, ["a_0000", "a_0001", "b_0000"], channel_names={"0": "T1", "1": "T2"})
+    with pytest.raises(PairingError, match="expected b_0000 to b_0001, the 2 channels of dataset.json, received 0000"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{bad", "[1]", '{"labels": {"tumour": "one"}}', '{"labels": ["tumour"]}'])
+def test_nifti_a_dataset_json_that_is_broken(text, tmp_path):
+    brain(tmp_path)
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(LabelError, match="dataset.json: expected"):
+        open_dataset(tmp_path)
+
+
+def test_nifti_files_that_are_none(tmp_path):
+    brain(tmp_path, suffix=".nii")
+    (tmp_path / "codes.txt").write_text("a\nb\n")
+    nifti(tmp_path / "images" / "a.nii", np.zeros(SHAPE[:2], np.int16))
+    with pytest.raises(UnreadableFile, match=r"a.nii: expected a volume of 3 axes, or 4 with channels, received \(8, 9\)"):
+        open_dataset(tmp_path)[0]
+    (tmp_path / "images" / "a.nii").write_bytes(b"garbage" * 100)
+    with pytest.raises(UnreadableFile, match=r"a.nii: expected a NIfTI file"):
+        open_dataset(tmp_path)[0]
+
+
+def test_nifti_upper_case_and_a_label_of_four_axes(tmp_path):
+    brain(tmp_path)
+    (tmp_path / "codes.txt").write_text("a\nb\n")
+    nifti(tmp_path / "labels" / "a.nii.gz", np.ones((*SHAPE, 1), np.uint8))
+    for place in ("images", "labels"):
+        (tmp_path / place / "a.nii.gz").rename(tmp_path / place / "a.NII.GZ")
+    assert open_dataset(tmp_path)[0].segments.areas.tolist() == [288]
+
+
+def test_nifti_a_damaged_archive(tmp_path):
+    file = brain(tmp_path) / "images" / "a.nii.gz"
+    nifti(file, np.random.default_rng(0).integers(0, 9, SHAPE).astype(np.int16))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200] + bytes(20) + whole[220:])
+    with pytest.raises(UnreadableFile, match="a whole NIfTI file"):
+        open_dataset(tmp_path)[0]
+
+
+def test_nifti_masks_beside_images_and_a_case_in_two_folders(tmp_path):
+    (brain(tmp_path) / "labels").rename(tmp_path / "masks")
+    sample = open_dataset(tmp_path, format="nifti")[0]
+    assert sample.image.shape[-1] == 1
+    assert sample.segments.areas.tolist() == [272, 16]
+    for place in ("imagesTr", "imagesTs"):
+        channels(tmp_path, ["b"], place)
+    with pytest.raises(PairingError, match=r"b.nii.gz: expected each case once, received .*imagesTr/b.nii.gz too"):
+        open_dataset(tmp_path, format="nifti")

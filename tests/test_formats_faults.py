@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from _trees import picture
 from intarsia.core.errors import LabelError, PairingError, UnreadableFile
+from intarsia.data.images import write_image
 from intarsia.data.open import open_dataset
 
 SHAPE = (8, 9, 4)
@@ -123,3 +125,68 @@ def test_nifti_masks_beside_images_and_a_case_in_two_folders(tmp_path):
         channels(tmp_path, ["b"], place)
     with pytest.raises(PairingError, match=r"b.nii.gz: expected each case once, received .*imagesTr/b.nii.gz too"):
         open_dataset(tmp_path, format="nifti")
+
+
+def panoptic(root, split="train", **wrong):
+    """An image of one cat, its JSON with what is wrong."""
+    write_image(root / "images" / split / f"{split}.png", picture(len(split), (4, 6)))
+    write_image(root / "annotations" / f"panoptic_{split}" / f"{split}.png", np.full((4, 6, 3), (5, 0, 0), np.uint8))
+    rows = [{"id": 5, "category_id": 1, "iscrowd": False}]
+    content = {
+        "images": [{"id": 1, "file_name": f"{split}.png", "width": 6, "height": 4}],
+        "annotations": [{"image_id": 1, "file_name": f"{split}.png", "segments_info": rows}],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+    }
+    (root / "annotations" / f"panoptic_{split}.json").write_text(json.dumps(content | wrong))
+    return root
+
+
+def test_panoptic_categories_of_the_splits_differ(tmp_path):
+    panoptic(panoptic(tmp_path), "val")
+    assert [sample.segments.classes.tolist() for sample in open_dataset(tmp_path)] == [[0], [0]]
+    panoptic(tmp_path, "val", categories=[{"id": 2, "name": "cat"}, {"id": 1, "name": "dog"}])
+    with pytest.raises(LabelError, match=r"panoptic_val.json: expected the categories of .*panoptic_train.json"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"images": [{"id": 1, "file_name": "train.png"}] * 2}, "image id 1 more than once"),
+        ({"categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]}, "category id 1 more than once"),
+        ({"categories": [{"id": 2, "name": "cat"}]}, "received category_id 1"),
+        ({"images": [{"id": 3, "file_name": "train.png"}]}, "received image_id 1"),
+        ({"annotations": [{"image_id": 1, "file_name": "train.png", "segments_info": []}] * 2}, "image id 1 more than once"),
+        (
+            {"annotations": [{"image_id": 1, "file_name": "train.png", "segments_info": [{"id": 5, "category_id": 1}] * 2}]},
+            "train.png: expected a number above 0 for each segment, each once, received 5",
+        ),
+        (
+            {"annotations": [{"image_id": 1, "file_name": "train.png", "segments_info": [{"id": 0, "category_id": 1}]}]},
+            "train.png: expected a number above 0 for each segment, each once, received 0",
+        ),
+    ],
+)
+def test_panoptic_ids_that_are_wrong(wrong, text, tmp_path):
+    with pytest.raises(LabelError, match=text):
+        open_dataset(panoptic(tmp_path, **wrong))
+
+
+def instances(root, *names, **object_):
+    images = [{"id": number, "file_name": name, "width": 8, "height": 6} for number, name in enumerate(names)]
+    for name in names:
+        write_image(root / "images" / name, picture(0, (6, 8)))
+    one = {"id": 1, "image_id": 0, "category_id": 1, "segmentation": [[1, 1, 4, 1, 4, 3, 1, 3]]}
+    content = {"images": images, "annotations": [one | object_], "categories": [{"id": 1, "name": "cat"}]}
+    (root / "instances.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.mark.parametrize("crowd", [True, False])
+def test_coco_crowds_told_as_true_and_false(crowd, tmp_path):
+    assert open_dataset(instances(tmp_path, "a.png", iscrowd=crowd))[0].segments.crowd.tolist() == [crowd]
+
+
+def test_coco_two_images_of_one_key(tmp_path):
+    with pytest.raises(PairingError, match=r"expected each image once, received 'a' for .*a.png and .*a.bmp"):
+        open_dataset(instances(tmp_path, "a.png", "a.bmp"))

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from intarsia.core.segments import Segments
 
-__all__ = ["Category", "CocoFile", "ImageEntry", "categories_of", "classes_of", "ordered_splits", "read_json", "split_of"]
+__all__ = [
+    "Category", "CocoFile", "ImageEntry", "categories_of", "classes_of", "ordered_splits", "places_of", "read_json", "shared_classes",
+    "split_of",
+]  # fmt: skip
 
 
 class ImageEntry(Struct):
@@ -59,7 +62,7 @@ class ObjectEntry(Struct, gc=False):
     segmentation: Raw = Raw(b"[]")
     bbox: tuple[float, float, float, float] | None = None
     area: float | None = None
-    iscrowd: int = 0
+    iscrowd: int | bool = 0
     score: float = 1.0
 
 
@@ -85,8 +88,10 @@ class CocoFile:
         self.categories = content.categories
         self.info = bytes(content.info)
         objects = content.annotations
-        images, unknown = _places(path, "image", [image.id for image in self.images], [entry.image_id for entry in objects])
-        classes, strange = _places(path, "category", [one.id for one in self.categories], [entry.category_id for entry in objects])
+        images, unknown = places_of(path, "image", [image.id for image in self.images], [entry.image_id for entry in objects])
+        classes, strange = places_of(
+            path, "category", [one.id for one in self.categories], [entry.category_id for entry in objects]
+        )
         for what, wrong in (("image", unknown), ("category", strange)):
             if wrong.any():
                 entry = objects[int(np.flatnonzero(wrong)[0])]
@@ -192,6 +197,20 @@ def classes_of(path: Path, categories: Sequence[Category], info: Raw | bytes, **
         raise LabelError(f"{path}, categories", expected="names, each once", received=str(error)) from error
 
 
+def shared_classes(files: Sequence[tuple[Path, Sequence[Category], Raw | bytes]], **options: Any) -> ClassSet:
+    """The classes that all files, each with its categories and its info, share. Raises LabelError where they list others."""
+    (path, categories, info), *rest = files
+    for other, theirs, _ in rest:
+        if [(one.id, one.name) for one in theirs] != [(one.id, one.name) for one in categories]:
+            raise LabelError(
+                str(other),
+                expected=f"the categories of {path}",
+                received=f"{len(theirs)} that differ from its {len(categories)}",
+                hint="Give both files one list, or open each by itself.",
+            )
+    return classes_of(path, categories, info, **options)
+
+
 def split_of(name: str) -> str:
     """The split that a file or folder such as `train2017` is of."""
     plain = re.sub(r"\d+$", "", name)
@@ -204,8 +223,8 @@ def ordered_splits(found: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
     return sorted(found, key=lambda one: ((*order, one[0]).index(one[0]), one))
 
 
-def _places(path: Path, what: str, known: Sequence[int], asked: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The place of each id among the known ones, and which are not among them."""
+def places_of(path: Path, what: str, known: Sequence[int], asked: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The place of each id among the known ones, and which are not among them. LabelError for a known one given twice."""
     ids, wanted = np.asarray(known, np.int64), np.asarray(asked, np.int64)
     order = np.argsort(ids, kind="stable")
     twice = ids[order][1:][ids[order][1:] == ids[order][:-1]]

@@ -184,10 +184,18 @@ def split_by_lists(root: Path, records: list[Record]) -> list[Record]:
 
 
 def unique_keys(records: list[Record]) -> list[Record]:
-    """The records with `split/` before each key where two splits share a name, else as they are."""
-    if max(Counter(record.key for record in records).values(), default=1) > 1:
-        return [replace(record, key=f"{record.split}/{record.key}") for record in records]
-    return records
+    """The records with `split/` before each key where two splits share a name, else as they are. Raises PairingError for two images
+    of one key in one split.
+    """
+    if max(Counter(record.key for record in records).values(), default=1) == 1:
+        return records
+    first: dict[tuple[str, str], Record] = {}
+    for record in records:
+        other = first.setdefault((record.split, record.key), record)
+        if other is not record:
+            received = f"{record.key!r} for {other.image} and {record.image}"
+            raise PairingError(str(record.image), expected="each image once", received=received, hint="Rename or remove one.")
+    return [replace(record, key=f"{record.split}/{record.key}") for record in records]
 
 
 def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from intarsia.core.errors import DatasetNotFound, LabelError
-from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, classes_of, ordered_splits, split_of
+from intarsia.core.errors import DatasetNotFound
+from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, ordered_splits, shared_classes, split_of
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
@@ -77,7 +77,7 @@ class CocoInstances:
         records = found_images(unique_keys(records), folders)
         return Dataset(
             records,
-            _classes(files),
+            shared_classes([(file.path, file.categories, file.info) for file in files], nothing=True),
             CocoReader(tuple(files), {record.key: where for record, where in zip(records, place, strict=True)}),
             name=path.name,
             root=path,
@@ -164,20 +164,6 @@ def _image_folder(path: Path, json: Path) -> Path:
     split = json.stem.removeprefix("instances_")
     places = [] if split == json.stem else [path / "images" / split, path / split]
     return next((place for place in [*places, path / "images"] if place.is_dir()), json.parent)
-
-
-def _classes(files: list[CocoFile]) -> ClassSet:
-    """The classes that all files share. Raises LabelError where they list others."""
-    first, *rest = files
-    for file in rest:
-        if [(one.id, one.name) for one in file.categories] != [(one.id, one.name) for one in first.categories]:
-            raise LabelError(
-                str(file.path),
-                expected=f"the categories of {first.path}",
-                received=f"{len(file.categories)} that differ from its {len(first.categories)}",
-                hint="Give both files one list, or open one of them: annotations='...'.",
-            )
-    return classes_of(first.path, first.categories, first.info, nothing=True)
 
 
 def _objects(segments: Segments, image: int, before: int) -> list[dict[str, Any]]:

@@ -11,7 +11,16 @@ from msgspec import Raw, Struct
 
 from intarsia.core.errors import DatasetNotFound, LabelError
 from intarsia.core.segments import Segments, narrow
-from intarsia.data.coco_file import Category, ImageEntry, categories_of, classes_of, ordered_splits, read_json, split_of
+from intarsia.data.coco_file import (
+    Category,
+    ImageEntry,
+    categories_of,
+    ordered_splits,
+    places_of,
+    read_json,
+    shared_classes,
+    split_of,
+)
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
@@ -38,7 +47,7 @@ class Segment(Struct, gc=False):
     category_id: int
     bbox: tuple[float, float, float, float] | None = None
     area: float | None = None
-    iscrowd: int = 0
+    iscrowd: int | bool = 0
 
 
 class Annotation(Struct):
@@ -91,12 +100,9 @@ class CocoPanoptic:
             folder = _image_folder(path, json)
             folders.append(folder)
             pictures, labels = listing(folder), listing(json.with_suffix(""))
+            _check_ids(json, content)
             names = {image.id: image.file_name for image in content.images}
             for annotation in content.annotations:
-                if annotation.image_id not in names:
-                    raise LabelError(
-                        str(json), expected="annotations of images that it lists", received=f"image_id {annotation.image_id}"
-                    )
                 inner = pictures.named(names[annotation.image_id])
                 label = json.with_suffix("") / labels.named(annotation.file_name)
                 records.append(Record(inner.with_suffix("").as_posix(), folder / inner, label, split))
@@ -105,7 +111,7 @@ class CocoPanoptic:
         categories = contents[0].categories
         told = {record.key: tuple(rows) for record, rows in zip(records, segments, strict=True)}
         reader = PanopticReader(told, {one.id: index for index, one in enumerate(categories)})
-        classes = classes_of(found[0][1], categories, contents[0].info)
+        classes = shared_classes([(file, one.categories, one.info) for (_, file), one in zip(found, contents, strict=True)])
         return Dataset(records, classes, reader, name=path.name, root=path, format="coco_panoptic")
 
     @staticmethod
@@ -157,7 +163,7 @@ class PanopticReader:
         return read_image(record.image)
 
     def segments(self, record: Record) -> Segments:
-        """A row for each segment in the order of the file. LabelError for a number or a category that the file does not tell."""
+        """A row for each segment in the order of the file. LabelError for a number that the file does not tell."""
         assert record.label is not None
         colours = read_image(record.label)
         if colours.dtype != np.uint8 or colours.shape[-1] < 3:
@@ -173,11 +179,6 @@ class PanopticReader:
                 str(record.label),
                 expected=f"the numbers of its {len(rows)} segments, or 0 for void",
                 received=", ".join(map(str, np.unique(numbers[strange])[:5].tolist())),
-            )
-        unknown = [row.category_id for row in rows if row.category_id not in self.index]
-        if unknown:
-            raise LabelError(
-                str(record.label), expected="segments of categories that are listed", received=f"category_id {unknown[0]}"
             )
         ids = np.where(place == 0, -1, place).astype(narrow(-1, len(rows)))
         boxes = [(x, y, x + w, y + h) for row in rows if row.bbox for x, y, w, h in [row.bbox]]
@@ -207,6 +208,28 @@ def _files(path: Path) -> list[tuple[str, Path]]:
         if file.with_suffix("").is_dir():
             found.append((split_of(file.stem.removeprefix("panoptic").removeprefix("_")), file))
     return ordered_splits(found)
+
+
+def _check_ids(path: Path, content: Content) -> None:
+    """Raises LabelError for ids given twice, and for those of no image or category that is listed."""
+    images = [one.image_id for one in content.annotations]
+    _, unknown = places_of(path, "image", [image.id for image in content.images], images)
+    places_of(path, "annotated image", images, [])
+    classes = [row.category_id for one in content.annotations for row in one.segments_info]
+    _, strange = places_of(path, "category", [one.id for one in content.categories], classes)
+    for what, wrong, ids in (("image", unknown, images), ("category", strange, classes)):
+        if wrong.any():
+            raise LabelError(
+                str(path), expected=f"annotations of {what} ids that it lists", received=f"{what}_id {ids[int(wrong.argmax())]}"
+            )
+    for one in content.annotations:
+        numbers = [0, *(row.id for row in one.segments_info)]
+        if len(set(numbers)) < len(numbers):
+            raise LabelError(
+                f"{path}, {one.file_name}",
+                expected="a number above 0 for each segment, each once",
+                received=next(number for number in numbers if numbers.count(number) > 1),
+            )
 
 
 def _image_folder(path: Path, json: Path) -> Path:

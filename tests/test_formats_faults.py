@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from _trees import picture
-from intarsia.core.errors import LabelError, PairingError, UnreadableFile
+from intarsia.core.errors import DatasetNotFound, LabelError, PairingError, UnreadableFile
 from intarsia.data.images import write_image
 from intarsia.data.open import open_dataset
 
@@ -190,3 +190,68 @@ def test_coco_crowds_told_as_true_and_false(crowd, tmp_path):
 def test_coco_two_images_of_one_key(tmp_path):
     with pytest.raises(PairingError, match=r"expected each image once, received 'a' for .*a.png and .*a.bmp"):
         open_dataset(instances(tmp_path, "a.png", "a.bmp"))
+
+
+TRIANGLE = ".1 .1 .5 .1 .5 .5"
+
+
+def yolo(root, text, *, yaml="names: [cat, dog]", labels="labels"):
+    write_image(root / "images" / "train" / "a.png", picture(0, (10, 20)))
+    (root / labels / "train").mkdir(parents=True, exist_ok=True)
+    (root / labels / "train" / "a.txt").write_bytes(text.encode("latin-1"))
+    (root / "data.yaml").write_text(f"train: images/train\n{yaml}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (f"7 {TRIANGLE}", r"class 7, where names are 0\.\.1"),
+        (f"-1 {TRIANGLE}", "class -1"),
+        (f"0.9 {TRIANGLE}", r"class 0\.9"),
+        (f"nan {TRIANGLE}", "class nan"),
+        ("0 5 5 30 5 30 20", "corners that are no shares"),
+        ("0 nan .1 .5 .1 .5 .5", "corners that are no shares"),
+        ("0 inf .1 .5 .1 .5 .5", "corners that are no shares"),
+        ("0", "0 numbers"),
+    ],
+)
+def test_yolo_lines_that_are_no_truth(line, text, tmp_path):
+    with pytest.raises(LabelError, match=f"a.txt, line 2: expected .* received .*{text}"):
+        open_dataset(yolo(tmp_path, f"1.0 0 0 1.005 0 .5 .5\n{line}\n"))[0]
+
+
+def test_yolo_text_of_another_coding(tmp_path):
+    with pytest.raises(LabelError, match="a.txt: expected text in UTF-8"):
+        open_dataset(yolo(tmp_path, f"0 {TRIANGLE} \xe9\n"))[0]
+
+
+@pytest.mark.parametrize("names", ["{a: 0, b: 1}", "{0: a, 2: b}", "", "cat"])
+def test_yolo_names_that_are_none(names, tmp_path):
+    with pytest.raises(LabelError, match="data.yaml: expected names: a list, or names by number from 0"):
+        open_dataset(yolo(tmp_path, "", yaml=f"names: {names}"), format="yolo")
+
+
+def test_yolo_a_data_yaml_that_is_broken(tmp_path):
+    with pytest.raises(LabelError, match="data.yaml: expected YAML"):
+        open_dataset(yolo(tmp_path, "", yaml="names: [cat"))
+
+
+def test_yolo_labels_under_another_name(tmp_path):
+    with pytest.raises(PairingError, match=r"data.yaml: expected beside images/ a folder labels/ .* received none for 1 images"):
+        open_dataset(yolo(tmp_path, f"0 {TRIANGLE}\n", labels="label"))
+
+
+@pytest.mark.parametrize("line", ["./images/val/b.png", "/elsewhere/set/images/val/b.png"])
+def test_yolo_a_split_by_list(line, tmp_path):
+    yolo(tmp_path, f"0 {TRIANGLE}\n", yaml="val: val.txt\nnames: [cat]")
+    write_image(tmp_path / "images" / "val" / "b.png", picture(1, (10, 20)))
+    (tmp_path / "labels" / "val").mkdir()
+    (tmp_path / "labels" / "val" / "b.txt").write_text(f"0 {TRIANGLE}\n")
+    (tmp_path / "val.txt").write_text(f"{line}\n")
+    data = open_dataset(tmp_path)
+    assert [(record.key, record.split) for record in data.records] == [("a", "train"), ("val/b", "val")]
+    assert len(data[1].segments) == 1
+    (tmp_path / "val.txt").unlink()
+    with pytest.raises(DatasetNotFound, match=r"val: a folder of images, or a .txt that lists them, received val.txt"):
+        open_dataset(tmp_path)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from intarsia.core.segments import Segments
 
 __all__ = [
-    "Category", "CocoFile", "ImageEntry", "categories_of", "classes_of", "ordered_splits", "places_of", "read_json", "shared_classes",
-    "split_of",
+    "Category", "CocoFile", "ImageEntry", "categories_of", "classes_of", "ordered_splits", "places_of", "read_json",
+    "shared_classes", "split_of",
 ]  # fmt: skip
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import yaml
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError
+from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError, PairingError
 from intarsia.core.segments import Segments
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
+from intarsia.data.folders import files_under, found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
 from intarsia.data.records import Record, ends
@@ -29,30 +29,36 @@ if TYPE_CHECKING:
 __all__ = ["YOLO"]
 
 FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
+MARGIN = 0.01
+"""How far a corner may lie outside of 0..1, as in Ultralytics' own check; it is moved to the border."""
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class YOLO:
     """`data.yaml` with `names` and, for each split, the folder of its images; beside a folder `images` lies `labels` with a file of
     the same stem. A line is an object: its class and the corners `x y x y ...` as shares of width and height, or
-    `class rle height width counts` in COCO's run lengths, which newer releases take. An image without a file has no object.
+    `class rle height width counts` in COCO's run lengths, which newer releases take. An image without a file has no object. A
+    split may also name a text file with the path of an image on each line.
 
     docs.ultralytics.com/datasets/segment; run lengths: ultralytics pull request 25944.
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, splits=("train", "val", "test"))
+    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, splits=("train", "val", "test"), reserved=("images",))
     looks: ClassVar[str] = "data.yaml + images/train/ + labels/train/*.txt"
 
     @staticmethod
     def detect(path: Path, **_: Any) -> str:
         """A `data.yaml` that names classes."""
         file = _file(path)
-        return file.name if file is not None and isinstance(_read(file).get("names"), list | dict) else ""
+        try:
+            return file.name if file is not None and isinstance(_read(file).get("names"), list | dict) else ""
+        except LabelError:
+            return f"{file.name}, which is broken" if file is not None and (path / "images").is_dir() else ""
 
     @staticmethod
     def open(path: Path) -> Dataset:
-        """The data set in a folder. Raises LabelError for lines that are boxes, which say nothing of pixels."""
+        """The data set in a folder. Raises PairingError for a split of which no image has a text file."""
         file = _file(path)
         if file is None:
             raise DatasetNotFound(str(path), expected=YOLO.looks, received="neither")
@@ -60,12 +66,20 @@ class YOLO:
         records = []
         looked = []
         for name, split in KEYS.items():
-            for folder in _folders(path, content, content.get(name)):
-                looked.append(folder)
-                for key, image in files_under(folder).items() if folder.is_dir() else ():
-                    records.append(Record(key, image, _label(image, path), split))
+            places = _places(file, content, name)
+            looked += places
+            found = [(key, image, _label(image, path)) for place in places for key, image in _images(path, content, place).items()]
+            if found and all(label is None for _, _, label in found):
+                raise PairingError(
+                    str(file),
+                    expected=f"beside images/ a folder labels/ with a text file for images of {name}",
+                    received=f"none for {len(found)} images such as {found[0][1]}",
+                    hint="Name the folder labels, or give an image without objects an empty text file.",
+                )
+            records += [Record(key, image, label, split) for key, image, label in found]
         records = found_images(unique_keys(records), looked or [path])
-        return Dataset(records, _classes(file, content), YoloReader(), name=path.name, root=path, format="yolo")
+        classes = _classes(file, content)
+        return Dataset(records, classes, YoloReader(len(classes)), name=path.name, root=path, format="yolo")
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:
@@ -94,6 +108,9 @@ class YOLO:
 class YoloReader:
     """Reads the image of a record and the objects of its text file."""
 
+    count: int
+    """Of the classes."""
+
     def image(self, record: Record) -> NDArray[Any]:
         """(H, W, C) of the image file."""
         assert record.image is not None
@@ -105,12 +122,16 @@ class YoloReader:
         if record.label is None:
             return Segments.empty(size)
         classes, masks = [], []
-        for number, line in enumerate(record.label.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            lines = record.label.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, ValueError) as error:
+            raise LabelError(str(record.label), expected="text in UTF-8", received=str(error)) from error
+        for number, line in enumerate(lines, start=1):
             words = line.split()
             if not words:
                 continue
             try:
-                classes.append(int(float(words[0])))
+                classes.append(_class(words[0], self.count))
                 masks.append(_mask(words[1:], size))
             except (ValueError, LabelError) as error:
                 boxes = len(words) == 5
@@ -131,9 +152,17 @@ class YoloReader:
         return ends(record.image, record.label)
 
 
+def _class(word: str, count: int) -> int:
+    """The class that a line begins with. ValueError for one that there is not."""
+    value = float(word)
+    if value not in range(count):  # some tools write 1.0
+        raise ValueError(f"class {word}, where names are 0..{count - 1}")
+    return int(value)
+
+
 def _mask(words: list[str], size: tuple[int, int]) -> NDArray[np.bool_]:
     """(H, W) what the words after the class say; a coordinate is cut to its pixel, as Ultralytics does."""
-    if words[0] == "rle":
+    if words[:1] == ["rle"]:
         height, width, counts = words[1:]
         mask = from_rle({"size": [int(height), int(width)], "counts": counts})
         if mask.shape != size:
@@ -142,6 +171,8 @@ def _mask(words: list[str], size: tuple[int, int]) -> NDArray[np.bool_]:
     shares = np.array(words, np.float64)
     if len(shares) < 6 or len(shares) % 2:
         raise ValueError(f"{len(shares)} numbers")
+    if not ((shares >= -MARGIN) & (shares <= 1 + MARGIN)).all():  # nor nan
+        raise ValueError("corners that are no shares of width and height, 0..1")
     corners = shares.reshape(-1, 2) * (size[1], size[0])
     return filled([np.clip(corners, 0, (size[1] - 1, size[0] - 1))], size)
 
@@ -176,7 +207,9 @@ def _classes(file: Path, content: dict[str, Any]) -> ClassSet:
     """`names`, a list or by number from 0."""
     names = content.get("names")
     if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=int)] if sorted(map(int, names)) == list(range(len(names))) else None
+        names = [names[number] for number in range(len(names))] if set(names) == set(range(len(names))) else ()
+    if not isinstance(names, list):
+        names = ()
     try:
         texts = tuple(str(name) for name in names or ())
         return _things(texts)
@@ -190,15 +223,46 @@ def _things(names: tuple[str, ...]) -> ClassSet:
     return ClassSet(names, things=names, void=() if "void" in names else ("void",), nothing=True)
 
 
-def _folders(path: Path, content: dict[str, Any], value: Any) -> list[Path]:
-    """The image folders of a split: as written, below `path` in the file, or, where that was of another machine, by their end."""
+def _places(file: Path, content: dict[str, Any], name: str) -> list[Path]:
+    """The image folders or lists of a split: as written, below `path` in the file, or, where that was of another machine, by their
+    end. Raises DatasetNotFound for one that is not there; that of the test split may be missing.
+    """
+    value, path = content.get(name) or [], file.parent
     found = []
-    for text in [value] if isinstance(value, str) else value or []:
-        base = path / str(content.get("path", ""))
-        parts = Path(text).parts
-        places = [base / text, path / text, *(path.joinpath(*parts[start:]) for start in range(1, len(parts)))]
-        found.append(next((place for place in places if place.is_dir()), path / text))
+    for text in value if isinstance(value, list) else [value]:
+        parts = Path(str(text)).parts
+        places = [
+            _base(path, content) / str(text),
+            path / str(text),
+            *(path.joinpath(*parts[start:]) for start in range(1, len(parts))),
+        ]
+        place = next((place for place in places if place.is_dir() or (place.is_file() and place.suffix == ".txt")), None)
+        if place is not None:
+            found.append(place)
+        elif name != "test":
+            hint = f"Mend or remove {name!r} in {file.name}."
+            raise DatasetNotFound(
+                str(file), expected=f"{name}: a folder of images, or a .txt that lists them", received=text, hint=hint
+            )
     return found
+
+
+def _base(path: Path, content: dict[str, Any]) -> Path:
+    return path / str(content.get("path") or "")
+
+
+def _images(path: Path, content: dict[str, Any], place: Path) -> dict[str, Path]:
+    """The images of a folder, or those that a list names, by key. PairingError for one that is not there."""
+    if place.is_dir():
+        return files_under(place)
+    base = _base(path, content)
+    known = listing(base if base.is_dir() else path)
+    try:
+        lines = [line.strip() for line in place.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise LabelError(str(place), expected="the path of an image on each line", received=str(error)) from error
+    inner = [known.named(line) for line in lines]
+    return {image.with_suffix("").as_posix().removeprefix("images/"): known.folder / image for image in inner}
 
 
 def _label(image: Path, root: Path) -> Path | None:

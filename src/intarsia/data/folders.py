@@ -7,11 +7,11 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from secrets import token_hex
 from shutil import rmtree
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import CannotHold, DatasetNotFound, PairingError, nearest
+from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, PairingError, nearest
 from intarsia.data.dataset import SPLITS
 from intarsia.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from intarsia.data.records import Record
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_FOLDERS", "MASK_FOLDERS", "MASK_SUFFIXES", "Listing", "files_under", "found_images", "holds_pictures", "inferred_rule",
-    "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "unique_keys", "whole_folder",
+    "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "splits_listed", "unique_keys",
+    "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "PNGImages", "JPEGImages")
@@ -33,7 +34,7 @@ MASK_FOLDERS = ("masks", "labels", "mask", "label", "annotations", "PedMasks")
 def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
     """The files of a folder and below, by path without suffix, sorted; hidden ones are left out."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_walked(folder)):
         inner = path.relative_to(folder)
         if path.suffix.lower() not in suffixes or any(part.startswith(".") for part in inner.parts):
             continue
@@ -44,9 +45,17 @@ def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[
     return found
 
 
+def _walked(folder: Path) -> Iterator[Path]:
+    """The files of a folder and below, through links too, but for those to a folder above."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = f"{os.path.realpath(place)}/"
+        folders[:] = [name for name in folders if not real.startswith(f"{os.path.realpath(f'{place}/{name}')}/")]
+        yield from (Path(place, name) for name in names)
+
+
 def holds_pictures(folder: Path) -> bool:
     """Whether a picture lies in a folder or below, or nothing at all: told at the first, for there may be many."""
-    files = (path.suffix.lower() for path in folder.rglob("*") if path.is_file())
+    files = (path.suffix.lower() for path in _walked(folder))
     first = next(files, None)
     return first is None or any(suffix in IMAGE_SUFFIXES for suffix in (first, *files))
 
@@ -75,8 +84,9 @@ def pair(images: Path, masks: Path | None, rule: str | None = "{stem}", split: s
     pictures = files_under(images)
     labels = files_under(masks, LABEL_SUFFIXES) if masks is not None and masks.is_dir() else {}
     rule = rule or inferred_rule(list(pictures), list(labels))
-    named = {path.relative_to(masks).as_posix(): path for path in labels.values()} if masks is not None else {}
-    found = {key: labels.get(renamed(key, rule)) or named.get(renamed(key, rule)) for key in pictures}
+    named = {f"{key}{path.suffix.lower()}": path for key, path in labels.items()}
+    plain = rule.removesuffix(Path(rule).suffix) + Path(rule).suffix.lower()
+    found = {key: labels.get(renamed(key, rule)) or named.get(renamed(key, plain)) for key in pictures}
     if masks is not None and images in masks.parents:  # a mask folder within the image folder
         found = {key: label for key, label in found.items() if masks not in pictures[key].parents}
     if images == masks:  # masks beside their images are no images
@@ -121,31 +131,55 @@ class Listing:
 
 def listing(folder: Path) -> Listing:
     """The files of a folder and below."""
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
-    return Listing(folder, frozenset(file.relative_to(folder).as_posix() for file in files))
+    return Listing(folder, frozenset(file.relative_to(folder).as_posix() for file in _walked(folder)))
 
 
 def listed(file: Path, known: Iterable[str]) -> list[str]:
     """The keys that a list file names, one per line: by key, by file name or by path, with or without suffix; columns after the
-    first are ignored. Raises PairingError for a name that no image has.
+    first are ignored. Of a path, the longest end that is the end of a key counts. Raises PairingError for a name that no image has,
+    or several have.
     """
-    by_stem = {Path(key).name: key for key in known}
-    by_key = {key: key for key in known}
+    by_end: dict[str, list[str]] = {}
+    for key in known:
+        for end in _ends(key):
+            by_end.setdefault(end, []).append(key)
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise LabelError(str(file), expected="names of images in UTF-8", received=str(error)) from error
     keys = []
-    for line in file.read_text(encoding="utf-8-sig").splitlines():
-        if not line.strip():
-            continue
-        texts = (line.strip(), line.split()[0])
-        names = [name for text in texts for name in (text, str(Path(text).with_suffix("")), Path(text).name, Path(text).stem)]
-        key = next((by_key.get(name) or by_stem.get(name) for name in names if name in by_key or name in by_stem), None)
-        if key is None:
+    for line in lines:
+        texts = [text.replace("\\", "/") for text in (line, line.split()[0])]
+        ends = (end for text in texts for both in zip(_ends(text), _ends(os.path.splitext(text)[0]), strict=True) for end in both)
+        end = next((end for end in ends if end in by_end), "")
+        if not end:
+            known_ends = [name for name in by_end if "/" not in name]
+            raise PairingError(str(file), expected="names of images that are there", received=line, hint=nearest(line, known_ends))
+        if len(by_end[end]) > 1 and end not in by_end[end]:
             raise PairingError(
-                str(file), expected="names of images that are there", received=line.strip(), hint=nearest(line, by_stem)
+                str(file), expected="the name of one image on each line", received=f"{line}, which {by_end[end][:4]} have"
             )
-        keys.append(key)
+        keys.append(end if end in by_end[end] else by_end[end][0])
     if not keys:
         raise PairingError(str(file), expected="a name of an image on each line", received="an empty list")
     return keys
+
+
+def _ends(path: str) -> list[str]:
+    """A path and its ends, the longest first: a/b/c, b/c, c."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def splits_listed(lists: Iterable[tuple[str, Path]], known: Sequence[str]) -> dict[str, str]:
+    """The split of each key that a list names, of (split, list file). Raises PairingError for an image in two splits."""
+    split_of: dict[str, str] = {}
+    for split, file in lists:
+        for key in listed(file, known):
+            if split_of.setdefault(key, split) != split:
+                received = f"{key} also in {split_of[key]}"
+                raise PairingError(str(file), expected="each image in one list", received=received, hint="Remove it from one.")
+    return split_of
 
 
 def places(root: Path, images: str | None = None, masks: str | None = None) -> list[tuple[str, Path, Path | None]]:
@@ -172,12 +206,7 @@ def split_by_lists(root: Path, records: list[Record]) -> list[Record]:
     files = [(split, root / f"{name}.txt") for name, split in SPLITS.items() if (root / f"{name}.txt").is_file()]
     if not files or any(record.split for record in records):
         return records
-    split_of: dict[str, str] = {}
-    for split, file in files:
-        for key in listed(file, [record.key for record in records]):
-            if split_of.get(key, split) != split:
-                raise PairingError(str(file), expected="each image in one list", received=f"{key} also in {split_of[key]}")
-            split_of[key] = split
+    split_of = splits_listed(files, [record.key for record in records])
     rest = "" if "train" in split_of.values() else "train"
     assigned = [replace(record, split=split_of.get(record.key, rest)) for record in records]
     return [record for record in assigned if record.split]
@@ -201,7 +230,7 @@ def unique_keys(records: list[Record]) -> list[Record]:
 def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:
     """The records, or DatasetNotFound where the folders `looked` in gave none."""
     if not records:
-        files = any(path.is_file() for folder in looked for path in folder.rglob("*"))
+        files = any(True for folder in looked for _ in _walked(folder))
         raise DatasetNotFound(
             ", ".join(map(str, looked)),
             expected="images",
@@ -219,11 +248,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise CannotHold(str(path), expected="a new or an empty folder", received="one with files in it", hint="Name another.")
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}")  # mkdtemp would make it private
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(path.parent.stat().st_mode & 0o777)  # mkdtemp makes it private
         temporary.replace(path)
     except BaseException:
         rmtree(temporary, ignore_errors=True)

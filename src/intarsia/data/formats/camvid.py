@@ -10,7 +10,7 @@ from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.class_files import read_classes, read_colours
 from intarsia.data.coding import VOID_NAMES, Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, listed, pair, unique_keys, whole_folder
+from intarsia.data.folders import found_images, pair, splits_listed, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes, write_image, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
@@ -69,12 +69,8 @@ class CamVid:
         else:
             looked = [path / "images"]
             records = pair(path / "images", path / "labels", f"{{stem}}{suffix}.png")
-            held = {
-                key: split
-                for split, name in LISTS.items()
-                if (path / name).is_file()
-                for key in listed(path / name, [record.key for record in records])
-            }
+            lists = [(split, path / name) for split, name in LISTS.items() if (path / name).is_file()]
+            held = splits_listed(lists, [record.key for record in records])
             records = [replace(record, split=held.get(record.key, "train")) for record in records]
         reader = ColourLabels(coding, read_colours(path)) if colours else IdLabels(coding)
         return Dataset(

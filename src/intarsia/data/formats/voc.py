@@ -13,12 +13,13 @@ from intarsia.core.segments import Segments, narrow
 from intarsia.data.class_files import find_class_file, read_classes, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import SPLITS, Dataset
-from intarsia.data.folders import found_images, listed, pair, whole_folder
+from intarsia.data.folders import files_under, found_images, pair, splits_listed, whole_folder
 from intarsia.data.holds import Holds, check, is_semantic
 from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
 from intarsia.data.records import FileReader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["VOC"]
@@ -63,16 +64,15 @@ class VOC:
         coding = read_classes(file).with_void(VOID) if file else Coding(_classes(NAMES), tuple(range(len(NAMES))), (VOID,))
         if file and file.suffix != ".json":
             coding = replace(coding, classes=_classes(coding.classes.names))
-        labels = {path.stem for path in (path / "SegmentationClass").glob("*.png")}
-        records = [record for record in pair(path / "JPEGImages", None) if record.key in labels]
-        records = [replace(record, label=path / "SegmentationClass" / f"{record.key}.png") for record in records]
-        keys = [record.key for record in records]
-        lists = {SPLITS[file.stem]: file for file in sorted((path / LISTS).glob("*.txt")) if file.stem in SPLITS}
-        split_of = {key: split for split, file in lists.items() for key in listed(file, keys)}
+        labels = files_under(path / "SegmentationClass", (".png",))
+        records = [replace(one, label=labels[one.key]) for one in pair(path / "JPEGImages", None) if one.key in labels]
+        lists = [(SPLITS[file.stem], file) for file in sorted((path / LISTS).glob("*.txt")) if file.stem in SPLITS]
+        split_of = splits_listed(lists, [record.key for record in records])
         if split_of:
             records = [replace(record, split=split_of[record.key]) for record in records if record.key in split_of]
-        numbers = path / "SegmentationObject" if objects else None
-        reader = FileReader(VocLabels(coding, numbers))
+        numbers = path / "SegmentationObject"
+        known = files_under(numbers, (".png",)) if objects and numbers.is_dir() else {}
+        reader = FileReader(VocLabels(coding, {labels[key]: file for key, file in known.items() if key in labels}))
         return Dataset(
             found_images(records, [path / "JPEGImages"]), coding.classes, reader, name=path.name, root=path, format="voc"
         )
@@ -119,16 +119,16 @@ class VOC:
 
 @dataclass(frozen=True)
 class VocLabels:
-    """Segments of the class map, and of the object map of the same name in `numbers` where there is one."""
+    """Segments of the class map, and of the object map that `numbers` has for it, if any."""
 
     coding: Coding
-    numbers: Path | None
+    numbers: Mapping[Path, Path]
 
     def __call__(self, path: Path) -> Segments:
         """A row for each class of what is no object, then for each object, by number. LabelError for an object of no thing."""
         semantic = self.coding.segments(read_labels(path), str(path))
-        file = None if self.numbers is None else self.numbers / path.name
-        if file is None or not file.is_file():
+        file = self.numbers.get(path)
+        if file is None:
             return semantic
         classes = semantic.semantic(len(self.coding.classes))  # (H, W)
         objects = read_labels(file).astype(np.int64)

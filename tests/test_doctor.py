@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import rmtree
 
 import cv2
 import numpy as np
@@ -166,6 +167,23 @@ def similar_images(root):
     write_image(train, np.clip(read_image(val).astype(int) + 2, 0, 255).astype(np.uint8))
 
 
+def near_duplicates(root):
+    first, second = sorted((root / "images/train").iterdir())[:2]
+    write_image(second, np.clip(read_image(first).astype(int) + 2, 0, 255).astype(np.uint8))
+
+
+def doubtful_rotation(root):
+    path = images(root)[0]
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.fromarray(read_image(path)).save(path.with_suffix(".jpg"), quality=95, exif=exif)
+    path.unlink()
+
+
+def no_truth(root):
+    rmtree(root / "masks/val")
+
+
 def small_objects(root):
     (root / "codes.txt").unlink()
     classes = {"names": ["ground", "crop", "weed"], "things": ["weed"], "ids": [0, 1, 2]}
@@ -184,9 +202,10 @@ def not_opened(root):
 DIRTY = [
     unreadable_files, missing_masks, missing_images, exif_rotation, differing_sizes, colour_masks, lossy_masks, binary_masks,
     off_by_one_ids, unknown_ids, interpolated_masks, absent_classes, empty_masks, many_objects, mixed_images, rare_classes,
-    much_void, duplicates, shared_images, similar_images, small_objects, not_opened, guessed_classes,
+    much_void, duplicates, shared_images, similar_images, near_duplicates, small_objects, doubtful_rotation, no_truth,
+    not_opened, guessed_classes,
 ]  # fmt: skip
-HOPELESS = ("many_objects", "not_opened")
+HOPELESS = ("many_objects", "no_truth", "not_opened")
 
 
 def checked(root: Path, *, size=(56, 72)):

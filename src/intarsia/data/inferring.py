@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, UnreadableFile
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import evenly_spaced
 from intarsia.data.images import read_labels
@@ -36,10 +36,14 @@ def inferred(labels: Sequence[Path]) -> tuple[Coding, IdLabels | ObjectLabels, s
     piece, number objects. Else each value is a class, 255 void where it is not the only one beside 0.
     """
     picked = [labels[place] for place in evenly_spaced(len(labels), LOOKED_AT)]
-    try:
-        maps = [read_labels(path) for path in picked]
-    except DataError:
-        return None
+    maps = []
+    for path in picked:
+        try:
+            maps.append(read_labels(path))
+        except UnreadableFile:  # a corrupt file: the others tell
+            continue
+        except DataError:
+            return None
     values = sorted({int(value) for one in maps for value in np.unique(one)})
     if not values or values[0] < 0 or len(values) > OBJECT_VOID:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from intarsia.core.errors import DataError
+from intarsia.core.segments import Segments
 from intarsia.data.images import read_image, read_labels
 from intarsia.data.label_files import IdLabels, ObjectLabels
 from intarsia.data.records import FileReader
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from intarsia.core.segments import Segments
     from intarsia.data.records import Reader, Record
 
-__all__ = ["Facts", "ImageFacts", "LabelFacts", "read_facts"]
+__all__ = ["COLOURED", "Facts", "ImageFacts", "LabelFacts", "colours_of", "read_facts"]
 
 COLOURED = ("RGB", "RGBA", "CMYK", "LA")
 """Pillow's modes of pictures that hold no ids."""
@@ -46,7 +46,7 @@ class ImageFacts:
     dtype: str = ""
     channels: int = 0
     orientation: int = 1
-    """EXIF: 1 is upright."""
+    """EXIF, of a JPEG, for other kinds are not turned by it: 1 is upright."""
     digest: bytes = b""
     """Of the pixels."""
     thumb: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((THUMB, THUMB), np.uint8))
@@ -97,7 +97,8 @@ def read_facts(record: Record, *, reader: Reader | None, pictures: bool) -> Fact
         try:
             segments = _truth(record, reader, values)
             if segments is not None:
-                areas = tuple(zip(segments.classes.tolist(), segments.areas.tolist(), strict=True))
+                counted = Segments(segments.ids, segments.classes).areas  # a file may tell others than its pixels
+                areas = tuple(zip(segments.classes.tolist(), counted.tolist(), strict=True))
         except DataError as error:
             problem = error
     return Facts(record, image, label, areas, problem)
@@ -117,13 +118,15 @@ def _image(record: Record, reader: Reader | None) -> ImageFacts:
         pixels = read_image(path) if reader is None else reader.image(record)
     except DataError as error:
         return ImageFacts(error=str(error))
+    if not pixels.size:
+        return ImageFacts(error=f"{path}: no pixels, {pixels.shape}")
     grey = np.asarray(pixels, np.float32)
     grey = grey.reshape(-1, *grey.shape[-3:])[0].mean(axis=-1)  # (..., H, W, C) -> (H, W)
     low, high = float(grey.min()), float(grey.max())
     small = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     thumb = ((small - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)
     orientation = 1
-    if path.suffix.lower() in (".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp"):
+    if path.suffix.lower() in (".jpg", ".jpeg"):
         try:
             with Image.open(path) as picture:
                 orientation = int(picture.getexif().get(ORIENTATION, 1))
@@ -147,8 +150,8 @@ def _label(path: Path) -> tuple[LabelFacts, NDArray[Any] | None]:
         else:
             with Image.open(path) as picture:  # the header alone
                 mode = picture.mode
-                values = np.array(picture) if lossy or mode in COLOURED else read_labels(path)
-    except (OSError, ValueError, SyntaxError, EOFError, DataError) as error:
+            values = colours_of(path) if mode in COLOURED else read_image(path)[..., 0] if lossy else read_labels(path)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, DataError) as error:
         return LabelFacts(error=str(error) or type(error).__name__, lossy=lossy), None
     facts: dict[str, Any] = {"size": values.shape[:2], "dtype": str(values.dtype), "mode": mode, "lossy": lossy}
     if mode in COLOURED:
@@ -166,9 +169,16 @@ def _label(path: Path) -> tuple[LabelFacts, NDArray[Any] | None]:
     return label, None if lossy else values
 
 
+def colours_of(path: Path) -> NDArray[Any]:
+    """(H, W, 3) of a label file in colours; grey with alpha as three equal channels."""
+    values = read_image(path)
+    return values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, axis=-1)
+
+
 def _colours(values: NDArray[Any]) -> dict[tuple[int, int, int], int]:
-    rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, axis=-1)
-    packed = rgb.astype(np.int32) @ np.array([65536, 256, 1], np.int32)  # (H, W, 3) -> (H, W)
+    if values.dtype != np.uint8:
+        return {}
+    packed = values.astype(np.int32) @ np.array([65536, 256, 1], np.int32)  # (H, W, 3) -> (H, W)
     found, counts = np.unique(packed, return_counts=True)
     if len(found) > MOST_VALUES:
         return {}

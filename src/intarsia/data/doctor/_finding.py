@@ -41,9 +41,9 @@ class Part:
 
     facts: Facts
     image: NDArray[Any]
-    """(H, W, C) as stored, EXIF orientation not applied."""
+    """(H, W, C) as it is read."""
     labels: NDArray[Any] | None
-    """Ids (H, W), or colours (H, W, 3)."""
+    """Ids (H, W) or (D, H, W), those of colours too."""
     kept: bool = True
 
 
@@ -60,6 +60,8 @@ class Check:
     remedy: str
     mend: Callable[[Part, Survey], None] | None = None
     """Changes a pair so that the thing is not found in the copy; None where nobody but its maker could."""
+    hopeless: Callable[[Survey], str] | None = None
+    """What its maker has to do first, empty where `mend` can do without; None where it always can."""
 
     def find(self, name: str, survey: Survey) -> Finding | None:
         """The finding under that name, or None."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core.errors import DataError, IntarsiaError
 from intarsia.data import folders
-from intarsia.data.class_files import coding_near
+from intarsia.data.class_files import find_class_file
 from intarsia.data.doctor._facts import Facts, read_facts
+from intarsia.data.formats.mask_folder import _meaning
 from intarsia.data.images import IMAGE_SUFFIXES
-from intarsia.data.label_files import IdLabels, ObjectLabels
+from intarsia.data.inferring import inferred
+from intarsia.data.label_files import ColourLabels, IdLabels, ObjectLabels
 from intarsia.data.open import detect, open_dataset
 from intarsia.data.records import FileReader, Record
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from intarsia.core.classes import ClassSet
+    from intarsia.core.segments import Segments
     from intarsia.data.coding import Coding
     from intarsia.data.records import Reader
 
@@ -41,19 +44,30 @@ class Survey:
     why: str
     """It was taken for this format."""
     facts: tuple[Facts, ...]
-    coding: Coding | None = None
-    """What the ids of label files mean, where they are ids."""
     classes: ClassSet | None = None
-    objects: bool = False
-    """Whether the label files number objects."""
-    colours: bool = False
-    """Whether the label files are read by colour."""
+    labels: Callable[[Path], Segments] | None = None
+    """What reads a label file, where there is one for each image."""
     notes: tuple[str, ...] = ()
     """What the opening of the folder told."""
     refused: str = ""
     """Why the folder could not be opened."""
     size: tuple[int, int] | None = None
     """What images are resized to in training, where that is known."""
+
+    @property
+    def coding(self) -> Coding | None:
+        """What the ids of label files mean, where they are ids."""
+        return self.labels.coding if isinstance(self.labels, IdLabels) else None
+
+    @property
+    def objects(self) -> bool:
+        """Whether the label files number objects."""
+        return isinstance(self.labels, ObjectLabels)
+
+    @property
+    def colours(self) -> bool:
+        """Whether the label files are read by colour."""
+        return isinstance(self.labels, ColourLabels)
 
     @cached_property
     def pairs(self) -> list[Facts]:
@@ -82,34 +96,36 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
         dataset = open_dataset(path, format=name, **options)
     except DataError as error:
         refused = str(error)
-    if name == "mask_folder":
-        records, coding = _of_folders(path, options)
-        reader = dataset.reader if dataset is not None else None
-        labels = reader.labels if isinstance(reader, FileReader) else None
-        coding = labels.coding if isinstance(labels, IdLabels) else coding
-        return Survey(
-            path,
-            name,
-            why,
-            _read(records, dataset.reader if dataset is not None else None),
-            coding if not isinstance(labels, ObjectLabels) else None,
-            dataset.classes if dataset is not None else coding.classes if coding else None,
-            objects=isinstance(labels, ObjectLabels),
-            colours=bool(options.get("by_colour")),
-            notes=dataset.notes if dataset is not None else (),
-            refused=refused,
-            size=size,
-        )
-    if dataset is None:
+    if dataset is None and name != "mask_folder":
         return Survey(path, name, why, (), refused=refused, size=size)
-    labels = dataset.reader.labels if isinstance(dataset.reader, FileReader) else None
-    coding = labels.coding if isinstance(labels, IdLabels) else None
-    facts = _read(dataset.records, dataset.reader, pictures=labels is not None)
-    return Survey(path, name, why, facts, coding, dataset.classes, size=size)
+    records = _of_folders(path, options) if dataset is None or name == "mask_folder" else dataset.records
+    if dataset is None:
+        classes, labels, notes = _told_by_masks(path, records, options)
+        reader: Reader | None = None if labels is None else FileReader(labels)
+    else:
+        classes, reader, notes = dataset.classes, dataset.reader, dataset.notes
+        labels = reader.labels if isinstance(reader, FileReader) else None
+    facts = _read(records, reader, pictures=labels is not None or name == "mask_folder")
+    return Survey(path, name, why, facts, classes, labels, notes, refused, size)
 
 
-def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Coding | None]:
-    """Every image and every mask, paired or alone, and the class file where there is one."""
+def _told_by_masks(
+    path: Path, records: Sequence[Record], options: dict[str, Any]
+) -> tuple[ClassSet | None, Callable[[Path], Segments] | None, tuple[str, ...]]:
+    """The classes, the reader of the masks and what is to be told of them, for a mask_folder that could not be opened."""
+    classes, objects, by_colour = options.get("classes"), options.get("objects"), bool(options.get("by_colour"))
+    try:
+        guess = None
+        if classes is None and objects is None and not by_colour and find_class_file(path) is None:
+            guess = inferred([one.label for one in records if one.image is not None and one.label is not None])
+        coding, labels, told = guess or (*_meaning(path, classes, options.get("void"), objects, by_colour), "")
+    except IntarsiaError:
+        return None, None, ()
+    return coding.classes, labels, (told,) if told else ()
+
+
+def _of_folders(path: Path, options: dict[str, Any]) -> list[Record]:
+    """Every image and every mask, paired or alone."""
     records = []
     for split, images, masks in folders.places(path, options.get("images"), options.get("masks")):
         pictures = folders.files_under(images)
@@ -121,9 +137,9 @@ def _of_folders(path: Path, options: dict[str, Any]) -> tuple[list[Record], Codi
         records += [Record(key, None, label, split) for key, label in labels.items() if key not in used and "rule" not in options]
     records = folders.unique_keys(records)
     try:
-        return list(folders.split_by_lists(path, records)), coding_near(path, above=0)
+        return folders.split_by_lists(path, records)
     except IntarsiaError:
-        return records, None
+        return records
 
 
 def _read(records: Sequence[Record], reader: Reader | None, *, pictures: bool = True) -> tuple[Facts, ...]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from PIL import Image
+
 from intarsia.data.doctor._finding import Check, Part
 
 if TYPE_CHECKING:
@@ -27,7 +30,11 @@ def turned(one: Facts) -> bool:
 
 
 def _mend(part: Part, survey: Survey) -> None:
-    """Nothing to change: the copy is written as stored, without EXIF, and so lies as its mask."""
+    """The image becomes what the file stores, without EXIF, and so lies as its mask."""
+    assert part.facts.record.image is not None
+    with Image.open(part.facts.record.image) as picture:
+        pixels = np.array(picture.convert("RGB") if picture.mode == "CMYK" else picture)
+    part.image = pixels[..., None] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
 
 
 exif_rotation = Check(

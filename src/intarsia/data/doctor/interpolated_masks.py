@@ -21,7 +21,11 @@ that nobody has interpolated it is below 0.1."""
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some = [one for one in survey.pairs if one.label and not one.label.lossy and not survey.objects and _ramps(one, survey)]
+    some = [
+        one
+        for one in survey.pairs
+        if one.label and not one.label.lossy and not survey.objects and not survey.colours and _ramps(one, survey)
+    ]
     return some, {}
 
 
@@ -36,10 +40,20 @@ def _mend(part: Part, survey: Survey) -> None:
         part.labels = nearest_pixels(part.labels, survey.coding)
 
 
+def _hopeless(survey: Survey) -> str:
+    """Ids that are known may be right or made by interpolation."""
+    doubtful = any(not invented(one, survey) for one in _cases(survey)[0])
+    return (
+        "Export anew the masks in which interpolation made ids that classes have: nobody can tell them from the true ones."
+        * doubtful
+    )
+
+
 interpolated_masks = Check(
     "error",
     _cases,
     "{count} mask{s} with ids at the borders that interpolation has made: {first}",
     "Export the masks anew, or resize them by nearest neighbour",
     _mend,
+    _hopeless,
 )

@@ -1,4 +1,4 @@
-"""Images without a mask beside others that have one."""
+"""Images without a mask beside others of their split that have one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["missing_masks"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some = [one for one in survey.facts if one.record.image and not one.record.label]
-    labelled = any(one.record.image and one.record.label for one in survey.facts)
-    return some if labelled and survey.format == "mask_folder" else [], {}
+    labelled = {one.record.split for one in survey.facts if one.record.image and one.record.label}
+    some = [one for one in survey.facts if one.record.image and not one.record.label and one.record.split in labelled]
+    return some if survey.format == "mask_folder" else [], {}
 
 
 missing_masks = Check(

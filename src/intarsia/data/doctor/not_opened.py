@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.data.doctor._facts import Facts
 from intarsia.data.doctor._finding import Check
+from intarsia.data.doctor.lossy_masks import lossy_masks
+from intarsia.data.doctor.missing_images import missing_images
+from intarsia.data.doctor.missing_masks import missing_masks
+from intarsia.data.doctor.no_truth import no_truth
 from intarsia.data.records import Record
 
 if TYPE_CHECKING:
@@ -17,7 +21,8 @@ __all__ = ["not_opened"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    known = any(one.record.image is None or one.record.label is None or (one.label and one.label.lossy) for one in survey.facts)
+    others = (missing_masks, missing_images, no_truth, lossy_masks)
+    known = any(other.cases(survey)[0] for other in others)
     return (survey.facts[:1] or (NOTHING,)) if survey.refused and not known else (), {"what": survey.refused}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from intarsia.data.doctor._finding import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -23,45 +23,80 @@ BANDS, BITS = 4, 16
 MOST_BITS = 3
 MOST_GREY = 3.0
 """The mean difference of two thumbnails, of 255, up to which two images count as one picture."""
+AT_ONCE = 256
+"""Thumbnails that are compared by grey at a time."""
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some = [one for one in survey.facts if one.image and one.image.digest]
-    if len({one.record.split for one in some}) < 2:
-        return [], {}
-    thumbs = np.stack([one.image.thumb for one in some if one.image])  # (N, 16, 16)
-    found = {
-        b if some[a].record.split in ("test", "val") else a
-        for a, b in near(thumbs)
-        if some[a].record.split != some[b].record.split and some[a].image.digest != some[b].image.digest  # type: ignore[union-attr]
-    }
-    return [some[number] for number in sorted(found)], {}
+    splits = sorted({one.record.split for one in survey.facts})
+    pairs = [pair for one in splits for other in splits if one != other for pair in similar(survey, one, other)]
+    kept = ("test", "val")
+    found = {a.record.key: a for a, b in pairs if not (a.record.split in kept and b.record.split not in kept)}
+    return [one for one in survey.facts if one.record.key in found], {}
 
 
-def near(thumbs: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """The pairs of thumbnails (N, 16, 16) that show almost the same, by the bits of their gradients (dHash) and then by grey.
+def similar(survey: Survey, split: str, other: str) -> list[tuple[Facts, Facts]]:
+    """Each image of a split with one of the other (which may be the same) that shows almost the same, but is not the same."""
+    some = [one for one in survey.facts if one.image and one.image.digest and one.record.split in (split, other)]
+    thumbs = np.array([one.image.thumb for one in some if one.image])  # (N, 16, 16)
+    digests = [one.image.digest for one in some if one.image]
+    own = [number for number, one in enumerate(some) if one.record.split == split]
+    others = [number for number, one in enumerate(some) if one.record.split == other]
+    return [(some[a], some[b]) for a, b in near(thumbs, digests, own, others)] if own and others else []
+
+
+def near(
+    thumbs: NDArray[np.uint8],
+    digests: Sequence[bytes] = (),
+    own: Sequence[int] | None = None,
+    others: Sequence[int] | None = None,
+) -> list[tuple[int, int]]:
+    """Of thumbnails (N, 16, 16) the numbers `own` that have one among `others` that shows almost the same, with the first such, by
+    the bits of their gradients (dHash) and then by grey; equal `digests` do not count.
 
     >>> near(np.stack([np.arange(256, dtype=np.uint8).reshape(16, 16)] * 2))
-    [(0, 1)]
+    [(0, 1), (1, 0)]
     """
-    small = thumbs.reshape(len(thumbs), 8, 2, 8, 2).astype(np.int64).mean(axis=(2, 4))  # (N, 16, 16) -> (N, 8, 8)
-    bits = (np.diff(small, axis=2, append=small[:, :, :1]) > 0).reshape(len(thumbs), 64)  # (N, 8, 8) -> (N, 64)
-    pairs = set()
-    for band in range(BANDS):
-        groups: dict[bytes, list[int]] = {}
-        for number, part in enumerate(np.packbits(bits[:, band * BITS : (band + 1) * BITS], axis=1)):
-            groups.setdefault(part.tobytes(), []).append(number)
-        for group in groups.values():
-            pairs |= set(_close(group, bits, thumbs))
-    return sorted(pairs)
+    count = len(thumbs)
+    digests = digests or [number.to_bytes(8, "big") for number in range(count)]
+    small = thumbs.reshape(count, 8, 2, 8, 2).astype(np.int64).mean(axis=(2, 4))  # (N, 16, 16) -> (N, 8, 8)
+    bits = (np.diff(small, axis=2, append=small[:, :, :1]) > 0).reshape(count, 64)  # (N, 8, 8) -> (N, 64)
+    packed = np.packbits(bits, axis=1)  # (N, 64) -> (N, 8)
+    groups: dict[tuple[int, bytes], list[int]] = {}
+    known: dict[bytes, set[bytes]] = {}
+    for number in range(count) if others is None else others:
+        seen = known.setdefault(thumbs[number].tobytes(), set())
+        if len(seen) < 2 and digests[number] not in seen:  # of equal thumbnails two do: one at least is another image than any
+            seen.add(digests[number])
+            for band, part in _bands(packed[number]):
+                groups.setdefault((band, part), []).append(number)
+    arrays = {name: np.array(group) for name, group in groups.items()}
+    pairs = []
+    for number in range(count) if own is None else own:
+        close = [arrays[name] for name in _bands(packed[number]) if name in arrays]
+        found = _partner(number, np.unique(np.concatenate(close)), bits, thumbs, digests) if close else None
+        if found is not None:
+            pairs.append((number, found))
+    return pairs
 
 
-def _close(group: list[int], bits: NDArray[np.bool_], thumbs: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    for place, number in enumerate(group[:-1]):
-        others = np.array(group[place + 1 :])
-        others = others[np.count_nonzero(bits[others] != bits[number], axis=1) <= MOST_BITS]
-        grey = np.abs(thumbs[others].astype(np.int16) - thumbs[number]).mean(axis=(1, 2))  # (M, 16, 16) -> (M)
-        yield from ((number, other) for other in others[grey <= MOST_GREY].tolist())
+def _bands(packed: NDArray[np.uint8]) -> list[tuple[int, bytes]]:
+    size = BITS // 8
+    return [(band, packed[band * size : (band + 1) * size].tobytes()) for band in range(BANDS)]
+
+
+def _partner(
+    number: int, others: NDArray[np.int64], bits: NDArray[np.bool_], thumbs: NDArray[np.uint8], digests: Sequence[bytes]
+) -> int | None:
+    """The first of `others` that shows almost the same and is another image."""
+    others = others[np.count_nonzero(bits[others] != bits[number], axis=1) <= MOST_BITS]
+    for start in range(0, len(others), AT_ONCE):
+        some = others[start : start + AT_ONCE]
+        grey = np.abs(thumbs[some].astype(np.int16) - thumbs[number]).mean(axis=(1, 2))  # (M, 16, 16) -> (M)
+        found = [other for other in some[grey <= MOST_GREY].tolist() if digests[other] != digests[number]]
+        if found:
+            return int(found[0])
+    return None
 
 
 similar_images = Check(

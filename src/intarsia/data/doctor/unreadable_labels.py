@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.errors import PairingError
+from intarsia.data.doctor._facts import COLOURED
 from intarsia.data.doctor._finding import Check, left_out
 from intarsia.data.doctor._ids import strangers
 
@@ -27,7 +28,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 def _explained(one: Facts, survey: Survey) -> bool:
     """Whether the values of the file say what is wrong with it."""
     label = one.label
-    return label is not None and bool(label.lossy or label.mode in ("RGB", "RGBA", "LA", "CMYK") or strangers(one, survey))
+    return label is not None and bool(label.lossy or (label.mode in COLOURED and not survey.colours) or strangers(one, survey))
 
 
 unreadable_labels = Check(

@@ -11,8 +11,9 @@ from _trees import picture, sample
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, OptionError
-from intarsia.data.convert import LOSABLE, convert
+from intarsia.data.convert import LOSABLE, convert, simplified
 from intarsia.data.dataset import Dataset
+from intarsia.data.holds import Holds
 from intarsia.data.open import open_dataset
 
 ROADS = ClassSet(("sky", "road", "Car"), things=("Car",), void=("Void",))
@@ -90,15 +91,145 @@ def test_unknown_names(tmp_path):
         convert(roads(), tmp_path / "out", "coco_instance")
 
 
+CELL = ClassSet(("cell",), things=("cell",), nothing=True)
+
+
+def named(*keys: str, splits: tuple[str, ...] = ()) -> Dataset:
+    """An object in each image."""
+    ids = np.zeros((1, 12, 16), np.int8)
+    ids[0, 2:6, 3:9] = 1
+    samples = [Sample(picture(seed), Segments(ids, [0]), key=key) for seed, key in enumerate(keys)]
+    return Dataset.from_samples(samples, CELL, splits=dict(zip(keys, splits, strict=False)))
+
+
+@pytest.mark.parametrize(
+    ("to", "keys", "splits", "told"),
+    [
+        ("yolo", ("images/1", "3"), ("train", "train"), "keys: 'images/1' where a key without images in its path"),
+        ("voc", ("a/1", "2"), (), "keys: 'a/1' where a key without folders"),
+        ("voc", ("1", "2"), ("train", "extra"), "splits: 'extra' where a split among none, train, val, test"),
+        ("mask_folder", ("1", "2"), ("train", "extra"), "splits: 'extra' where a split among none, train, val, test"),
+        ("mask_folder", ("train/1", "val/2", "3"), (), "keys: 'train/1' where a key that does not begin with the name of a split"),
+        ("oxford_pet", ("my cat_1", "my_2"), ("train", "train"), "keys: 'my cat_1' where a key without spaces"),
+        ("coco_instances", ("1", "2"), ("train", "train2"), "splits: 'train2' where a split of a name without digits"),
+        ("coco_instances", ("train/1", "1"), ("train", "train"), "keys: '1' where each key once in its split"),
+    ],
+)
+def test_a_key_or_split_that_would_be_lost_is_refused(to, keys, splits, told, tmp_path):
+    with pytest.raises(CannotHold) as caught:
+        convert(
+            named(*keys, splits=splits), tmp_path / "out", to, lose=tuple(set(LOSABLE) - {"splits"}) if to != "oxford_pet" else ()
+        )
+    assert told in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_read_again_is_compared_before_the_copy_comes_to_its_place(tmp_path, monkeypatch):
+    from intarsia.data.formats.coco_instances import CocoInstances
+
+    held, read = CocoInstances.holds, CocoInstances.open
+    monkeypatch.setattr(CocoInstances, "open", staticmethod(lambda path: read(path)[1:]))
+    with pytest.raises(CannotHold, match=r"CocoInstances copy of memory: .* received a difference at 'a'. Nothing was kept"):
+        convert(named("a", "b"), tmp_path / "out", "coco_instances")
+    monkeypatch.setattr(CocoInstances, "open", staticmethod(lambda path: without_rows(read(path))))
+    with pytest.raises(CannotHold, match="another number of segments in 'a'; another number of segments in 'b'"):
+        convert(named("a", "b"), tmp_path / "out", "coco_instances")
+    monkeypatch.setattr(CocoInstances, "open", staticmethod(lambda path: read(path / "elsewhere")))
+    with pytest.raises(CannotHold, match="received a difference at .*elsewhere"):
+        convert(named("a", "b"), tmp_path / "out", "coco_instances")
+    assert list(tmp_path.iterdir()) == []
+    assert held is CocoInstances.holds
+
+
+def without_rows(dataset: Dataset) -> Dataset:
+    """The same images, in which nothing is."""
+    samples = [Sample(one.image, Segments.empty(one.image.shape[:2]), key=one.key) for one in dataset]
+    return Dataset.from_samples(samples, dataset.classes)
+
+
+def test_a_link_to_an_empty_folder_is_written_through(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    convert(named("a"), tmp_path / "link", "coco_instances")
+    assert (tmp_path / "link").is_symlink()
+    assert open_dataset(tmp_path / "empty").keys == ["a"]
+
+
+def placed() -> Dataset:
+    """A volume whose voxels are long, at a place in space."""
+    segments = Segments.from_semantic(np.zeros((4, 8, 8), np.int64), 1)
+    affine = np.diag([0.5, 0.5, 5.0, 1.0])
+    affine[:3, 3] = 10, 20, 30
+    sample = Sample(np.zeros((4, 8, 8, 1), np.uint8), segments, key="v", spacing=(5.0, 0.5, 0.5), geo={"affine": affine.tolist()})
+    return Dataset.from_samples([sample], ClassSet(("x",)))
+
+
+@pytest.mark.parametrize("to", ["tiff_stack", "mask_folder"])
+def test_spacing_and_affine_are_lost_by_name_alone(to, tmp_path):
+    with pytest.raises(CannotHold, match=r"grid: spacing, affine where no grid has a place in 1 image, v first.*lose=grid"):
+        convert(placed(), tmp_path / "out", to)
+    assert list(tmp_path.iterdir()) == []
+    convert(placed(), tmp_path / "out", to, lose=("grid",))
+    assert open_dataset(tmp_path / "out", format=to)[0].spacing is None
+
+
+def test_a_format_with_room_for_the_grid_keeps_it(tmp_path):
+    convert(placed(), tmp_path / "out", "nifti", lose=("grid",))
+    back, want = open_dataset(tmp_path / "out")[0], placed()[0]
+    assert (back.spacing, back.geo) == (want.spacing, want.geo)
+
+
+def test_a_place_on_earth_is_lost_by_name_alone(tmp_path):
+    pytest.importorskip("rasterio")
+    geo = {"transform": (0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0), "crs": "EPSG:32616", "nodata": None}
+    one = named("a")[0]
+    data = Dataset.from_samples([Sample(one.image, one.segments, key="a", geo=geo)], ClassSet(("cell",), nothing=True))
+    convert(data, tmp_path / "geo", "geotiff")
+    opened = open_dataset(tmp_path / "geo")
+    with pytest.raises(CannotHold, match=r"grid: spacing, transform, crs where no grid has a place"):
+        convert(opened, tmp_path / "masks", "mask_folder")
+    convert(opened, tmp_path / "masks", "mask_folder", lose=("grid",))
+    convert(opened, tmp_path / "again", "geotiff", lose=("grid",))
+    assert open_dataset(tmp_path / "again")[0].geo == opened[0].geo
+
+
+@pytest.mark.parametrize(
+    ("to", "splits", "after"),
+    [
+        ("coco_instances", ("", ""), ("", "")),
+        ("coco_instances", ("train", "extra"), ("train", "extra")),
+        ("coco_instances", ("train", ""), ("train", "train")),
+        ("image_folder", ("", ""), ("", "")),
+        ("image_folder", ("val", "extra"), ("val", "train")),
+        ("image_folder", ("extra", "more"), ("", "")),
+        ("yolo", ("", ""), ("train", "train")),
+        ("yolo", ("val", "extra"), ("val", "train")),
+    ],
+)
+def test_of_splits_only_those_without_a_place_are_lost(to, splits, after):
+    records = simplified(named("a", "b", splits=splits), find("data.formats", to), ("splits",)).records
+    assert tuple(record.split for record in records) == after
+
+
+def test_the_order_of_segments_stays_where_it_has_a_place():
+    ids = np.zeros((1, 12, 16), np.int8)
+    ids[0, :3], ids[0, 5:] = 1, 2
+    data = Dataset.from_samples([Sample(picture(0), Segments(ids, [1, 0]), key="a")], ClassSet(("cat", "dog"), nothing=True))
+    for to, classes in (("coco_instances", [1, 0]), ("image_folder", [0, 1])):
+        segments = simplified(data, find("data.formats", to), ("order",))[0].segments
+        assert segments is not None
+        assert segments.classes.tolist() == classes
+
+
 def test_between_any_two_formats_with_what_does_not_fit_left_out(tmp_path):
-    """Every pair: it is written, or the reason is one that nothing can be left out for."""
+    """Every pair: it comes over with all that both hold, or the reason is one that nothing can be left out for."""
     from test_formats_contract import CLASSES, FORMATS, KINDS, dataset
 
     def first(name):
         format = find("data.formats", name)
         for kind in ("objects", "objects and stuff", "a class for each pixel", "objects in volumes", "volumes"):
             for classes in CLASSES:
-                data = dataset(KINDS[kind](len(classes)), classes, format.holds.splits)
+                data = dataset(KINDS[kind](len(classes)), classes, format)
                 try:
                     convert(data, tmp_path / name, name)
                 except CannotHold:
@@ -115,10 +246,35 @@ def test_between_any_two_formats_with_what_does_not_fit_left_out(tmp_path):
             if refused:
                 assert any(text in refused for text in HOPELESS), f"{source} to {target}: {refused}"
                 continue
-            back = open_dataset(out, format=target)
-            assert len(back) == len(data)
+            check_held(data, open_dataset(out, format=target), find("data.formats", target).holds)
             done += 1
     assert done > 100
+
+
+def check_held(data: Dataset, back: Dataset, target: Holds) -> None:
+    """All that the target has room for is there."""
+    holds = target.of(data.classes)
+    single = len(data.classes) == len(back.classes) == 1  # the format has a name of its own
+    table = np.array([0 if single else back.classes.index(name) for name in data.classes.names] + [len(back.classes), -1])
+    assert sorted(back.keys) == sorted(data.keys)
+    for record in back.records:
+        place = data.keys.index(record.key)
+        want, got = data[place], back[back.keys.index(record.key)]
+        assert record.split == data.records[place].split or not holds.has_split(data.records[place].split)
+        np.testing.assert_array_equal(got.image, want.image)
+        assert got.image.dtype == want.image.dtype
+        if want.segments is None or got.segments is None:
+            assert want.segments is None is got.segments
+            continue
+        before = table[want.segments.semantic(len(data.classes))]  # -1 is void, the last but one nothing
+        after = got.segments.semantic(len(back.classes))
+        nothing, void = before == len(back.classes), before < 0
+        np.testing.assert_array_equal(
+            after, np.where(nothing & (not holds.nothing), -1, np.where(void & (not holds.void), len(back.classes), before))
+        )
+        if holds.instances and not want.segments.crowd.any():
+            masks = [sorted(each.mask(row).tobytes() for row in range(len(each))) for each in (want.segments, got.segments)]
+            assert masks[0] == masks[1]
 
 
 HOPELESS = ("volumes (D, H, W, C)", "images (H, W, C)", "place on Earth", "classes", "one class", "a key", "images of")

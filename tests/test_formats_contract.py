@@ -15,6 +15,7 @@ from intarsia.core.catalogue import find, members
 from intarsia.core.errors import CannotHold, DatasetNotFound
 from intarsia.data.dataset import Dataset
 from intarsia.data.formats.cityscapes import CODINGS
+from intarsia.data.holds import inner_key
 from intarsia.data.open import open_dataset
 
 FORMATS = members("data.formats")
@@ -34,7 +35,11 @@ PLACE = {"transform": (0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0), "crs": "EPSG:32616"
 """On Earth, for the formats that need one."""
 
 
-def dataset(samples: list[Sample], classes: ClassSet, splits: tuple[str, ...] | None = None) -> Dataset:
+def dataset(samples: list[Sample], classes: ClassSet, format: Any = None, splits: tuple[str, ...] | None = None) -> Dataset:
+    """The samples in splits that the format has a place for, at a place on Earth where it can tell of one."""
+    if format is not None:
+        splits = splits or format.holds.splits
+        samples = samples if "transform" in format.holds.grid else [replace(each, geo=None) for each in samples]
     named = [split for split in splits or ("train", "val", "test") if split] or [""]
     return Dataset.from_samples(samples, classes, splits={s.key: named[i % len(named)] for i, s in enumerate(samples)})
 
@@ -163,7 +168,7 @@ def check_same(back: Dataset, data: Dataset, *, ordered: bool) -> None:
 def held(name: str, kind: str, classes: ClassSet, folder: Any) -> bool:
     """Whether the format took the data, and gave it back the same; what it refuses leaves no trace."""
     format = find("data.formats", name)
-    data = dataset(KINDS[kind](len(classes)), classes, format.holds.splits)
+    data = dataset(KINDS[kind](len(classes)), classes, format)
     try:
         format.write(data, folder / "out")
     except CannotHold:
@@ -208,7 +213,7 @@ def test_images_come_back_the_same(name, dtype, channels, tmp_path):
         samples = blocks(len(classes), volume=not format.holds.images, channels=channels, dtype=dtype)
         if classes.nothing and format.holds.images:
             samples = [replace(each, segments=objects(len(classes))[0].segments) for each in samples]
-        data = dataset(samples, classes, format.holds.splits)
+        data = dataset(samples, classes, format)
         try:
             format.write(data, tmp_path / f"{number}")
         except CannotHold:
@@ -294,7 +299,7 @@ def test_what_it_cannot_hold_is_refused_before_a_byte_is_written(name, fault, gi
     if fault and getattr(format.holds, fault):
         return
     first = blocks(3, volume=not format.holds.images, channels=1)[0]
-    data = dataset([first, given], ClassSet(("sky", "road", "Car"), things=("Car",)), format.holds.splits)
+    data = dataset([first, given], ClassSet(("sky", "road", "Car"), things=("Car",)), format)
     with pytest.raises(CannotHold) as caught:
         format.write(data, tmp_path / "out")
     assert expected in str(caught.value) or (not format.holds.images and "volumes (D, H, W, C)" in str(caught.value))
@@ -305,9 +310,51 @@ def test_what_it_cannot_hold_is_refused_before_a_byte_is_written(name, fault, gi
 def test_a_split_without_a_place_is_refused(name, tmp_path):
     format = find("data.formats", name)
     if format.holds.splits is not None:
-        data = dataset(blocks(3, volume=not format.holds.images, channels=1), CLASSES[0], ("elsewhere",))
+        data = dataset(blocks(3, volume=not format.holds.images, channels=1), CLASSES[0], format, ("elsewhere",))
         with pytest.raises(CannotHold, match="a split among"):
             format.write(data, tmp_path / "out")
+
+
+KEYS = [
+    ("a/1", "2"), ("a/1", "b/1"), ("images/1", "2"), ("a/images/1", "2"), ("masks/1", "labels/2"), ("train/1", "val/2"),
+    ("my cat_1", "2"), (".hidden", "2"), ("a/.b/1", "2"), ("a//1", "2"), ("./1", "2"), ("a.b", "a.c"), ("1_mask", "1"),
+    ("train", "val"), ("images", "masks"), ("#1", "2"), (" 1", "2"), ("é ü", "2"), ("1,2", '3"4'), ("x_0000", "x_0001"),
+    ("test_image", "2_labels"), ("Train/1", "2"), ("train/1", "1"),
+]  # fmt: skip
+"""Names that people give, two to a data set."""
+
+
+@pytest.mark.parametrize("keys", KEYS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_keys_and_splits_come_back_or_are_refused(name, keys, tmp_path):
+    """Whether no image has a split, or both have one, the same or two: what `Holds` says is what is refused."""
+    format, took = find("data.formats", name), 0
+    for number, splits in enumerate(
+        (("", ""), ("train", "train"), ("train", "val"), ("test", "extra"), ("test", "val2"), ("", "val"))
+    ):
+        for classes, kind in (
+            (each, kind) for each in CLASSES for kind in ("a class for each pixel", "objects", "volumes", "objects in volumes")
+        ):
+            samples = [replace(each, key=key) for key, each in zip(keys, KINDS[kind](len(classes)), strict=False)]
+            data = dataset(samples, classes, format)
+            data = data.subset(replace(record, split=split) for record, split in zip(data.records, splits, strict=True))
+            out = tmp_path / str(number)
+            misplaced = list(format.holds.misplaced(data.records))
+            try:
+                format.write(data, out)
+            except CannotHold:
+                assert not out.exists()
+                if misplaced:
+                    break
+                continue
+            assert not misplaced
+            back = format.open(out)
+            assert sorted((one.split, inner_key(one)) for one in back.records) == sorted(
+                (one.split, inner_key(one)) for one in data.records
+            )
+            took += 1
+            break
+    assert took or keys[0] not in ("a.b", "1_mask")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -321,7 +368,7 @@ def test_an_interrupted_write_leaves_nothing(name, tmp_path, monkeypatch):
     for classes in CLASSES:
         for kind in ("a class for each pixel", "objects", "volumes", "objects in volumes"):
             try:
-                format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path / "out")
+                format.write(dataset(KINDS[kind](len(classes)), classes, format), tmp_path / "out")
             except CannotHold:
                 continue
             except OSError:
@@ -337,7 +384,7 @@ def test_a_folder_with_files_is_not_written_over(name, tmp_path):
     for classes in CLASSES:
         for kind in ("a class for each pixel", "objects", "volumes", "objects in volumes"):
             with pytest.raises(CannotHold) as caught:
-                format.write(dataset(KINDS[kind](len(classes)), classes, format.holds.splits), tmp_path)
+                format.write(dataset(KINDS[kind](len(classes)), classes, format), tmp_path)
             refusals.append(str(caught.value))
     assert any("expected a new or an empty folder" in text for text in refusals)
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]

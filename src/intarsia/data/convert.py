@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intarsia.core.catalogue import find
-from intarsia.core.errors import CannotHold, check_names
-from intarsia.data.holds import Fault, losses
+from intarsia.core.errors import CannotHold, DataError, check_names
+from intarsia.data.folders import whole_folder
+from intarsia.data.holds import LOSABLE, inner_key
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -23,45 +24,44 @@ if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.data.records import Reader, Record
 
-__all__ = ["LOSABLE", "convert", "simplified"]
-
-LOSABLE = {
-    "classes": "colours, which are things, the name of void: what the format does not tell of classes",
-    "splits": "the split of images whose split has no place",
-    "overlap": "what of a segment lies under another",
-    "instances": "which object of its class a pixel is of",
-    "order": "the order of segments",
-    "crowd": "crowds: their pixels become void, or nothing",
-    "scores": "the scores of segments",
-    "void": "which pixels are void: they become nothing",
-    "nothing": "which pixels are nothing: they become void",
-    "empty": "segments without pixels",
-    "unlabelled": "images without truth",
-}
-"""What may be left out, and what that means."""
+__all__ = ["LOSABLE", "compare", "convert", "simplified"]
 
 
 def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), **options: Any) -> None:
     """Writes a data set to a new folder in the format `to`, with the format's own `options`.
 
     Where the format cannot hold all of it, CannotHold tells beforehand what, and how many images have it; nothing is written. What
-    `lose` names (see `LOSABLE`) is left out instead. Raises OptionError for another name.
+    `lose` names (see `LOSABLE`) is left out instead. The copy is read again before it comes to its place, which it does only if it
+    has each image in its split with as many segments (see `compare`). Raises OptionError for another name.
     """
     check_names("lose", lose, LOSABLE, "things that may be left out")
     format = find("data.formats", to)
     wanted = simplified(dataset, format, lose) if lose else dataset
-    found = losses(format, wanted)
-    if found:
-        told = "; ".join(f"{what}: {_told(fault, count)}" for what, (fault, count) in found.items())
-        droppable = [what for what in found if what in LOSABLE and what not in lose]
-        way_out = f" To leave that out: lose={' '.join(droppable)}." if len(droppable) == len(found) else ""
+    with whole_folder(path) as folder:
+        format.write(wanted, folder, **options)
+        compare(format, folder, wanted)
+
+
+def compare(format: Any, folder: Path, dataset: Dataset) -> None:
+    """Raises CannotHold where a folder that the data set was written to does not give back each key in its split, and as many
+    segments of each image.
+    """
+    try:
+        copy = format.open(folder)
+        want, got = ({(record.split, inner_key(record)): row for row, record in enumerate(one.records)} for one in (dataset, copy))
+        wrong = [f"{key!r} in {split!r}" if split else repr(key) for split, key in sorted(want.keys() ^ got.keys())]
+        if not wrong and copy.classes == dataset.classes:  # others where reading takes an option, as for all labels of Cityscapes
+            pairs = ((dataset.segments(row), copy.segments(got[place]), place[1]) for place, row in want.items())
+            wrong = [f"another number of segments in {key!r}" for a, b, key in pairs if _rows(a) != _rows(b)]
+    except DataError as error:
+        wrong = [str(error)]
+    if wrong:
         raise CannotHold(
-            f"{to} cannot hold {dataset.where}",
-            expected="what it has room for",
-            received=told,
-            hint=f"Nothing was written.{way_out}",
+            f"{format.__name__} copy of {dataset.where}",
+            expected="the same images and segments when it is read again",
+            received=f"a difference at {'; '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''}",
+            hint="Nothing was kept. Rename what is named here, or take another format.",
         )
-    format.write(wanted, path, **options)
 
 
 def simplified(dataset: Dataset, format: Any, lose: Sequence[str]) -> Dataset:
@@ -72,17 +72,14 @@ def simplified(dataset: Dataset, format: Any, lose: Sequence[str]) -> Dataset:
     if "unlabelled" in lose and not holds.unlabelled:
         records = tuple(record for record in records if dataset.reader.segments(record) is not None)
     if "splits" in lose:
-        places = holds.splits or ("train", "val", "test")
-        mixed = len({bool(record.split) for record in records}) == 2
-        records = tuple(
-            record if record.split in places and not (mixed and not record.split) else replace(record, split=_other(places, mixed))
-            for record in records
-        )
+        kept = {record.split for record in records if holds.has_split(record.split)} - {""}
+        rest = "" if not kept and holds.has_split("") else next(split for split in holds.splits or ("train",) if split)
+        records = tuple(record if record.split in kept else replace(record, split=rest) for record in records)
     table = np.array([held.index_of.get(name, 0 if len(held) == 1 else -1) for name in classes.names], np.int64)
     part = dataset.subset(records)
     part.reader = Simplified(dataset.reader, format, frozenset(lose), classes, table)
     part.classes = held
-    part.cache = type(part.cache)(0)  # what it holds is not simplified
+    part.cache = type(part.cache)(dataset.cache.budget)  # what the other holds is not simplified
     return part
 
 
@@ -103,8 +100,12 @@ class Simplified:
         return self.reader.image(record)
 
     def grid(self, record: Record) -> dict[str, Any]:
-        """As it is."""
-        return self.reader.grid(record)
+        """As it is, or what the format holds of it."""
+        grid, held = self.reader.grid(record), self.format.holds.grid
+        if "grid" not in self.lose:
+            return grid
+        geo = {name: value for name, value in (grid.get("geo") or {}).items() if name in held}
+        return {name: value for name, value in grid.items() if name in held} | ({"geo": geo} if geo else {})
 
     def content(self, record: Record) -> Iterator[bytes]:
         """That of the other, and what is left out."""
@@ -117,7 +118,8 @@ class Simplified:
         if segments is None:
             return None
         holds = self.format.holds.of(self.classes)
-        lost = {what for what in self.lose if what in ("order", "empty") or getattr(holds, what, True) is False}
+        lost = {what for what in self.lose if what == "empty" or getattr(holds, what, True) is False}
+        lost |= {"order"} & self.lose if not holds.instances else set()
         if "scores" in lost:
             segments = replaced(segments, scores=np.ones(len(segments), np.float32))
         if "crowd" in lost and segments.crowd.any():
@@ -162,11 +164,5 @@ def _flat(segments: Segments) -> Segments:
     return segments.with_ids(np.where(segments.void, -1, row)[None])
 
 
-def _told(fault: Fault, count: int) -> str:
-    where = f" in {count} image{'s' * (count > 1)}, {fault.key} first" if fault.key else ""
-    return f"{fault.received} where {fault.expected} has a place{where}"
-
-
-def _other(places: Sequence[str], mixed: bool) -> str:
-    """The split for an image whose own has no place."""
-    return "" if "" in places and not mixed else next(split for split in places if split)
+def _rows(segments: Segments | None) -> int | None:
+    return None if segments is None else len(segments)

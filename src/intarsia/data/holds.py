@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from intarsia.core.errors import CannotHold
+from intarsia.data.dataset import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
     from intarsia.core.classes import ClassSet
     from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
     from intarsia.data.dataset import Dataset
     from intarsia.data.records import Record
 
-__all__ = ["Format", "Holds", "check", "inner_key", "is_semantic", "losses"]
+__all__ = ["LOSABLE", "Format", "Holds", "check", "inner_key", "is_semantic", "losses"]
+
+LOSABLE = {
+    "classes": "colours, which are things, the name of void: what the format does not tell of classes",
+    "splits": "the split of images whose split has no place",
+    "grid": "where the pixels lie: spacing, affine, place on Earth, which of them are valid",
+    "overlap": "what of a segment lies under another",
+    "instances": "which object of its class a pixel is of",
+    "order": "the order of segments",
+    "crowd": "crowds: their pixels become void, or nothing",
+    "scores": "the scores of segments",
+    "void": "which pixels are void: they become nothing",
+    "nothing": "which pixels are nothing: they become void",
+    "empty": "segments without pixels",
+    "unlabelled": "images without truth",
+}
+"""What may be left out where a format has no room for it, and what that means."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +69,74 @@ class Holds:
     channels: tuple[int, ...] | None = (1, 3, 4)
     """Of images; None means any number."""
     splits: tuple[str, ...] | None = None
-    """The splits that have a place; None means any, and none at all ("")."""
+    """The splits that have a place; None means any, and none at all (""), but no other spelling of train, val and test."""
+    grid: tuple[str, ...] = ()
+    """What of a sample's grid: "spacing", "valid", and entries of its `geo`."""
     folders: bool = True
     """Keys such as "city/frame"."""
+    split_folders: bool = True
+    """Keys such as "train/frame" (without folders, "train") of images that are in no split."""
+    reserved: tuple[str, ...] = ()
+    """Names, in small letters, that no part of a key may have."""
+    spaces: bool = True
+    """Keys with spaces or # first, of images that are in a split."""
+    apart: bool = True
+    """One key in two splits."""
 
     def of(self, classes: ClassSet) -> Holds:
         """What it holds of data with these classes."""
         return replace(self, instances=self.instances and not (self.single and len(classes) > 1))
 
+    def has_split(self, split: str) -> bool:
+        """Whether a split has a place, and is read again by that name.
+
+        >>> Holds().has_split("extra"), Holds().has_split("train2017"), Holds(splits=("", "train")).has_split("extra")
+        (True, False, False)
+        """
+        if self.splits is not None:
+            return split in self.splits
+        return SPLITS.get(split.lower(), split) == split and split != "default" and not split[-1:].isdigit() and "/" not in split
+
+    def misplaced(self, records: Sequence[Record]) -> Iterator[Fault]:
+        """The keys and splits that would be read as others, or be written over."""
+        divided = any(record.split for record in records)
+        seen: set[tuple[str, str]] = set()
+        for record in records:
+            split, key = record.split, inner_key(record) if self.apart else record.key
+            path = PurePosixPath(key)
+            if divided and not split:
+                yield Fault("splits", record.key, "a split for each image, or for none", "none for this one")
+            elif not self.has_split(split):
+                known = (
+                    "of a name without digits at the end"
+                    if self.splits is None
+                    else f"among {', '.join(one or 'none' for one in self.splits)}"
+                )
+                yield Fault("splits", record.key, f"a split {known}", repr(split))
+            rules = {
+                "a key that stays within the folder": ".." in path.parts or path.is_absolute() or path.as_posix() != key,
+                "a key without hidden folders or files": any(part.startswith(".") for part in path.parts),
+                "a key without folders": "/" in key and not self.folders,
+                f"a key without {', '.join(self.reserved)} in its path": any(part.lower() in self.reserved for part in path.parts),
+                "a key that does not begin with the name of a split": not (split or self.split_folders)
+                and path.parts[0].lower() in SPLITS
+                and (len(path.parts) > 1 or not self.folders),
+                "a key without space at either end": key.strip() != key,
+                "a key without spaces, or # first": bool(split) and not self.spaces and (key.split() != [key] or key[0] == "#"),
+                "each key once in its split": (split, key) in seen,
+            }
+            wanted = next((wanted for wanted, broken in rules.items() if broken), "")
+            if wanted:
+                yield Fault("keys", record.key, wanted, repr(record.key))
+            seen.add((split, key))
+
     def faults(self, sample: Sample) -> list[Fault]:
         """What of a sample there is no room for."""
         image, segments = sample.image, sample.segments
+        told = {"spacing": sample.spacing, "valid": sample.valid} | (sample.geo or {})
+        unheld = [name for name, value in told.items() if value is not None and name not in self.grid]
         found = [
+            (bool(unheld), "grid", f"a grid of {', '.join(self.grid)}" if self.grid else "no grid", ", ".join(unheld)),
             (image.dtype.name not in self.dtypes, "dtype", f"images of {' or '.join(self.dtypes)}", image.dtype.name),
             (
                 self.channels is not None and image.shape[-1] not in self.channels,
@@ -109,15 +185,8 @@ def losses(format: Any, dataset: Dataset) -> dict[str, tuple[Fault, int]]:
         found[fault.what] = first, count + 1
 
     holds = format.holds.of(dataset.classes)
-    for record in dataset.records:
-        if dataset.splits and not record.split:
-            add(Fault("splits", record.key, "a split for each image, or for none", "none for this one"))
-        elif holds.splits is not None and record.split not in holds.splits:
-            add(Fault("splits", record.key, f"a split among {', '.join(holds.splits)}", repr(record.split)))
-        if ".." in Path(record.key).parts or Path(record.key).is_absolute():
-            add(Fault("keys", record.key, "a key that stays within the folder", repr(record.key)))
-        elif "/" in inner_key(record) and not holds.folders:
-            add(Fault("keys", record.key, "a key without folders", repr(record.key)))
+    for fault in holds.misplaced(dataset.records):
+        add(fault)
     for sample in dataset:
         for fault in holds.faults(sample):
             add(fault)
@@ -135,17 +204,22 @@ def losses(format: Any, dataset: Dataset) -> dict[str, tuple[Fault, int]]:
 
 
 def check(format: Any, dataset: Dataset, name: str) -> None:
-    """Raise CannotHold, which tells the first thing that the format has no room for, and how many others there are."""
+    """Raise CannotHold, which tells all that the format has no room for, in how many images, and how to leave it out."""
     found = losses(format, dataset)
     if found:
-        (first, _), *_ = found.values()
-        counted = ", ".join(f"{what} ({count} image{'s' * (count > 1)})" for what, (fault, count) in found.items() if fault.key)
+        told = "; ".join(f"{what}: {_told(fault, count)}" for what, (fault, count) in found.items())
+        way_out = f" To leave that out: lose={' '.join(found)}." if found.keys() <= LOSABLE.keys() else ""
         raise CannotHold(
-            f"{name} cannot hold {first.key!r}" if first.key else name,
-            expected=first.expected,
-            received=first.received,
-            hint=f"Nothing was written.{f' In all it cannot hold: {counted}.' if counted else ''}",
+            f"{name} cannot hold {dataset.where}",
+            expected="what it has room for",
+            received=told,
+            hint=f"Nothing was written.{way_out}",
         )
+
+
+def _told(fault: Fault, count: int) -> str:
+    where = f" in {count} image{'s' * (count > 1)}, {fault.key} first" if fault.key else ""
+    return f"{fault.received} where {fault.expected} has a place{where}"
 
 
 class Format(Protocol):

@@ -14,7 +14,7 @@ from intarsia.data.class_files import find_class_file, read_classes, write_class
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.dicom_files import as_bytes, ct_slice, dicom_seg
-from intarsia.data.folders import found_images, whole_folder
+from intarsia.data.folders import found_images, walked, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
@@ -58,13 +58,14 @@ class DICOM:
         channels=(1,),
         dtypes=("uint16", "int16"),
         splits=("",),
+        grid=("spacing",),
     )
     looks: ClassVar[str] = "series of .dcm, with a DICOM-SEG for each"
 
     @staticmethod
     def detect(path: Path, **_: Any) -> str:
         """A .dcm file in the folder or below."""
-        file = next((file for file in path.rglob("*.dcm") if not file.name.startswith(".")), None)
+        file = next(_files(path), None)
         return file.relative_to(path).as_posix() if file is not None else ""
 
     @staticmethod
@@ -132,7 +133,8 @@ class DicomReader:
         """A row for each segment that has a pixel. LabelError for a label that is no class."""
         if record.label is None:
             return None
-        masks, labels = _masks(record.label, tuple(_header(file).SOPInstanceUID for file in self._files(record)))  # (D, H, W, N)
+        slices = tuple(str(_header(file).get("SOPInstanceUID", "")) for file in self._files(record))
+        masks, labels = _masks(record.label, slices)  # (D, H, W, N)
         strange = next((label for label in labels if label not in self.classes.index_of), None)
         if strange is not None:
             known = ", ".join(self.classes.names)
@@ -171,14 +173,18 @@ def _found(path: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     """The slices of each series in order, and the segmentation of each that has one."""
     series: dict[str, list[tuple[float, Path]]] = {}
     truths: dict[str, Path] = {}
-    for file in sorted(path.rglob("*.dcm")):
+    for file in sorted(_files(path)):
         header = _header(file)
-        if header.SOPClassUID == SEGMENTATION:
+        if header.get("SOPClassUID") == SEGMENTATION:
             for referred in header.get("ReferencedSeriesSequence", []):
                 truths[str(referred.SeriesInstanceUID)] = file
         else:
-            series.setdefault(str(header.SeriesInstanceUID), []).append((_height(header), file))
+            series.setdefault(str(header.get("SeriesInstanceUID", file.parent)), []).append((_height(header), file))
     return {uid: [file for _, file in sorted(files)] for uid, files in series.items()}, truths
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return (file for file in walked(path) if file.suffix.lower() == ".dcm" and not file.name.startswith("."))
 
 
 def _height(header: Any) -> float:
@@ -194,7 +200,7 @@ def _classes(path: Path, truths: Sequence[Path]) -> ClassSet:
     file = find_class_file(path)
     if file is not None:
         return read_classes(file).classes
-    names = sorted({str(segment.SegmentLabel) for truth in truths for segment in _header(truth).SegmentSequence})
+    names = sorted({str(segment.SegmentLabel) for truth in truths for segment in _header(truth).get("SegmentSequence", [])})
     return ClassSet(tuple(names) or ("none",), nothing=True)
 
 

@@ -48,7 +48,12 @@ class GeoTIFF:
 
     general: ClassVar[bool] = False
     holds: ClassVar[Holds] = Holds(
-        dtypes=("uint8", "uint16", "int16", "float32"), channels=None, unlabelled=True, splits=("", "train", "val", "test")
+        dtypes=("uint8", "uint16", "int16", "float32"),
+        channels=None,
+        unlabelled=True,
+        splits=("", "train", "val", "test"),
+        folders=False,
+        grid=("transform", "crs", "nodata", "spacing", "valid"),
     )
     looks: ClassVar[str] = "images/ + labels/ of GeoTIFF, or KEY_rgb.tif + KEY_mask.tif (or KEY_labels.geojson)"
 
@@ -101,7 +106,7 @@ class GeoTIFF:
         """Write `SPLIT/images/KEY.tif`, `SPLIT/labels/KEY.tif` on the same grid, and `classes.json`."""
         rasterio = _rasterio()
         check(GeoTIFF, dataset, "geotiff")
-        nowhere = [sample.key for sample in dataset if "transform" not in (sample.geo or {})]
+        nowhere = [record.key for record in dataset.records if "transform" not in (dataset.reader.grid(record).get("geo") or {})]
         if nowhere:
             raise CannotHold("geotiff", expected="images with a place on Earth", received=nowhere[:3], hint="Nothing was written.")
         coding = Coding.from_classes(dataset.classes)

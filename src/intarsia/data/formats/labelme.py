@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from glob import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -66,7 +67,9 @@ class LabelMe:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, splits=("", "train", "val", "test"))
+    holds: ClassVar[Holds] = Holds(
+        instances=True, overlap=True, splits=("", "train", "val", "test"), folders=False, split_folders=False
+    )
     looks: ClassVar[str] = "images with a LabelMe .json beside each"
 
     @staticmethod
@@ -74,7 +77,7 @@ class LabelMe:
         """A JSON file with shapes beside an image of its name."""
         for folder, _split in split_folders(path):
             file = next(iter(sorted(folder.glob("*.json"))), None)
-            if file is not None and b'"shapes"' in file.read_bytes() and len(list(folder.glob(f"{file.stem}.*"))) > 1:
+            if file is not None and b'"shapes"' in file.read_bytes() and len(list(folder.glob(f"{escape(file.stem)}.*"))) > 1:
                 return f"{file.relative_to(path)} with shapes"
         return ""
 
@@ -90,7 +93,11 @@ class LabelMe:
             if split or key.partition("/")[0].lower() not in SPLITS
         ]
         if (path / LABELS).is_file():
-            names = [name.strip() for name in (path / LABELS).read_text(encoding="utf-8").splitlines() if name.strip()]
+            try:
+                lines = (path / LABELS).read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, ValueError) as error:
+                raise LabelError(str(path / LABELS), expected="a name on each line, in UTF-8", received=str(error)) from error
+            names = [line.strip() for line in lines if line.strip()]
         else:
             files = [record.label for record in records if record.label is not None]
             names = sorted({shape.label for file in files for shape in read_json(file, Content).shapes})
@@ -140,7 +147,7 @@ class Shapes:
         """A row for each shape or group, in order. LabelError for a label without class or a shape of unknown kind."""
         content: Content = read_json(path, Content)
         if content.image_height is None or content.image_width is None:
-            image = next(file for file in path.parent.glob(f"{path.stem}.*") if file != path)
+            image = next(file for file in path.parent.glob(f"{escape(path.stem)}.*") if file != path)
             size = read_image(image).shape[:2]
         else:
             size = (content.image_height, content.image_width)

@@ -37,7 +37,13 @@ class MaskFolder:
 
     general: ClassVar[bool] = True
     holds: ClassVar[Holds] = Holds(
-        instances=True, single=True, volumes=True, dtypes=("uint8", "uint16", "int16", "float32"), channels=None
+        instances=True,
+        single=True,
+        volumes=True,
+        dtypes=("uint8", "uint16", "int16", "float32"),
+        channels=None,
+        splits=("", "train", "val", "test"),
+        split_folders=False,
     )
     looks: ClassVar[str] = "images/ + masks/ (or labels/), or both within train/, val/, test/, and codes.txt or classes.json"
 

@@ -55,6 +55,8 @@ class NIfTI:
         channels=None,
         dtypes=("uint8", "uint16", "int16", "int32", "float32"),
         splits=("", "train", "test"),
+        grid=("spacing", "affine"),
+        apart=False,
     )
     looks: ClassVar[str] = "imagesTr/ + labelsTr/ of .nii.gz, or KEY_image.nii.gz + KEY_label.nii.gz"
 

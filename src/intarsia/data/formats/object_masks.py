@@ -31,7 +31,9 @@ class ObjectMasks:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, folders=False)
+    holds: ClassVar[Holds] = Holds(
+        instances=True, overlap=True, void=False, folders=False, splits=("", "train", "val", "test"), reserved=("images",)
+    )
     looks: ClassVar[str] = "KEY/images/ + KEY/masks/ with a mask for each object"
 
     @staticmethod

@@ -36,7 +36,7 @@ class OxfordPet:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(nothing=False, splits=("", "train", "test"))
+    holds: ClassVar[Holds] = Holds(nothing=False, splits=("", "train", "test"), spaces=False, apart=False)
     looks: ClassVar[str] = "images/ + annotations/trimaps/ (or trimaps/)"
 
     @staticmethod

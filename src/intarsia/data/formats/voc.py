@@ -43,7 +43,9 @@ class VOC:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, ordered=False, nothing=False)
+    holds: ClassVar[Holds] = Holds(
+        instances=True, ordered=False, nothing=False, splits=("", "train", "val", "test"), folders=False, apart=False
+    )
     looks: ClassVar[str] = "JPEGImages/ + SegmentationClass/"
 
     @staticmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from _trees import picture
 from intarsia.core.catalogue import find
-from intarsia.core.errors import LabelError, PairingError
+from intarsia.core.errors import DatasetNotFound, LabelError, PairingError, UnreadableFile
 from intarsia.data.images import write_image, write_labels
 from intarsia.data.open import open_dataset
 
@@ -95,3 +97,115 @@ def test_folders_written_have_the_mode_of_new_folders(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "open" / "plain")
     find("data.formats", "mask_folder").write(data, tmp_path / "link")
     assert open_dataset(tmp_path / "link").keys == ["1"]
+
+
+def raster(path, array, nodata=None):
+    rasterio = pytest.importorskip("rasterio")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = {"crs": "EPSG:32632", "transform": rasterio.Affine(1, 0, 500000, 0, -1, 5e6), "nodata": nodata}
+    with rasterio.open(path, "w", driver="GTiff", width=8, height=6, count=1, dtype=array.dtype, **grid) as file:
+        file.write(array[None])
+
+
+def geotiff(root, *keys, suffix=".tif", dtype="uint8", nodata=None):
+    """Rasters, and ids of which the first row is 0, the second 1, and the rest 2."""
+    for key in keys:
+        ids = np.minimum(np.arange(6), 2)[:, None].repeat(8, axis=1)
+        raster(root / "images" / f"{key}{suffix}", picture(0, (6, 8))[..., 0])
+        raster(root / "labels" / f"{key}{suffix}", ids.astype(dtype), nodata)
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".TIF", ".Tiff"])
+def test_geotiff_in_sub_folders_and_upper_case(suffix, tmp_path):
+    data = open_dataset(geotiff(tmp_path, "north/a", "b", suffix=suffix))
+    assert (data.format, data.keys) == ("geotiff", ["b", "north/a"])
+    assert data[1].segments.areas.tolist() == [8, 8, 32]
+
+
+def test_geotiff_a_label_without_image(tmp_path):
+    (geotiff(tmp_path, "north/a", "b") / "images" / "b.tif").unlink()
+    with pytest.raises(PairingError, match=r"labels/b.tif: expected an image of its name in .*images, received none"):
+        open_dataset(tmp_path)
+
+
+def test_geotiff_nodata_of_a_label_is_void_unless_it_is_a_class(tmp_path):
+    data = open_dataset(geotiff(tmp_path, "a", nodata=2))
+    assert data.classes.names == ("label 0", "label 1")
+    assert data[0].segments.void.sum() == 32
+    (tmp_path / "codes.txt").write_text("a\nb\nc\n")
+    assert open_dataset(tmp_path)[0].segments.areas.tolist() == [8, 8, 32]
+
+
+@pytest.mark.parametrize("nodata", [None, np.nan])
+def test_geotiff_ids_as_float(nodata, tmp_path):
+    data = open_dataset(geotiff(tmp_path, "a", dtype="float32", nodata=nodata))
+    assert data.classes.names == ("label 0", "label 1", "label 2")
+    assert data[0].segments.areas.tolist() == [8, 8, 32]
+    raster(tmp_path / "labels" / "a.tif", np.full((6, 8), 0.5, np.float32))
+    with pytest.raises(LabelError, match=r"a.tif: expected whole numbers, received fractions"):
+        open_dataset(tmp_path)
+
+
+def test_a_broken_tiff_is_no_geotiff_and_no_traceback(tmp_path):
+    geotiff(tmp_path, "a")
+    (tmp_path / "images" / "a.tif").write_bytes(b"II*\0garbage")
+    (tmp_path / "codes.txt").write_text("a\nb\nc\n")
+    with pytest.raises(UnreadableFile):
+        open_dataset(tmp_path)[0]
+
+
+@pytest.mark.parametrize(("name", "text"), [("metadata.jsonl", b"[1, 2]\n"), ("metadata.csv", b"name,caf\xe9\n1,2\n")])
+def test_a_table_of_something_else_beside_masks(name, text, tmp_path):
+    (mask_folder(tmp_path, "a") / name).write_bytes(text)
+    assert open_dataset(tmp_path).format == "mask_folder"
+    with pytest.raises(DatasetNotFound, match="expected metadata.csv"):
+        open_dataset(tmp_path, format="image_folder")
+
+
+def test_image_folder_of_paths_elsewhere(tmp_path):
+    mask_folder(tmp_path / "files", "a", "b")
+    rows = ["../files/images/a.png,../files/masks/a.png", f"{tmp_path}/files/images/b.png,{tmp_path}/files/masks/b.png"]
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "metadata.csv").write_text("\n".join(["file_name,mask_file_name", *rows]))
+    (tmp_path / "set" / "codes.txt").write_text("sky\nroad\n")
+    data = open_dataset(tmp_path / "set")
+    assert data.keys == ["files/images/a", f"{tmp_path}/files/images/b".removeprefix("/")]
+    assert all(sample.segments is not None for sample in data)
+
+
+@pytest.mark.parametrize("text", [b"", b"Idx\tName\n1\tcaf\xe9\n"])
+def test_ade20k_names_that_are_none(text, tmp_path):
+    write_image(tmp_path / "images" / "training" / "a.png", picture(0))
+    (tmp_path / "objectInfo150.txt").write_bytes(text)
+    with pytest.raises(LabelError, match="objectInfo150.txt: expected a line of column names"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("size", [{}, {"imageHeight": 12, "imageWidth": 16}])
+def test_labelme_names_with_brackets_and_a_mark_of_bytes(size, tmp_path):
+    write_image(tmp_path / "a[1].png", picture(0))
+    shape = {"label": "cat", "points": [[1, 1], [9, 1], [9, 9]]}
+    (tmp_path / "a[1].json").write_text(json.dumps({"shapes": [shape], "imagePath": "x"} | size))
+    (tmp_path / "labels.txt").write_bytes("\ufeff__ignore__\ncat\n".encode())
+    data = open_dataset(tmp_path)
+    assert (data.format, data.classes.names) == ("labelme", ("cat",))
+    assert len(data[0].segments) == 1
+    (tmp_path / "labels.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(LabelError, match="labels.txt: expected a name on each line, in UTF-8"):
+        open_dataset(tmp_path)
+
+
+def test_dicom_upper_case_and_without_its_kind(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    from intarsia.data.dicom_files import as_bytes, ct_slice
+
+    for number in range(2):
+        file = tmp_path / f"{number}.DCM"
+        file.write_bytes(as_bytes(ct_slice(np.full((4, 5), number, np.int16), "a", number, None)))
+    tags = pydicom.dcmread(file)
+    del tags.SOPClassUID
+    tags.save_as(file)
+    data = open_dataset(tmp_path)
+    assert data.format == "dicom"
+    assert data[0].image[:, 0, 0, 0].tolist() == [0, 1]

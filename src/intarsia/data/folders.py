@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_FOLDERS", "MASK_FOLDERS", "MASK_SUFFIXES", "Listing", "files_under", "found_images", "holds_pictures", "inferred_rule",
     "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "splits_listed", "unique_keys",
-    "whole_folder",
+    "walked", "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "PNGImages", "JPEGImages")
@@ -34,7 +34,7 @@ MASK_FOLDERS = ("masks", "labels", "mask", "label", "annotations", "PedMasks")
 def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
     """The files of a folder and below, by path without suffix, sorted; hidden ones are left out."""
     found: dict[str, Path] = {}
-    for path in sorted(_walked(folder)):
+    for path in sorted(walked(folder)):
         inner = path.relative_to(folder)
         if path.suffix.lower() not in suffixes or any(part.startswith(".") for part in inner.parts):
             continue
@@ -45,7 +45,7 @@ def files_under(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[
     return found
 
 
-def _walked(folder: Path) -> Iterator[Path]:
+def walked(folder: Path) -> Iterator[Path]:
     """The files of a folder and below, through links too, but for those to a folder above."""
     for place, folders, names in os.walk(folder, followlinks=True):
         real = f"{os.path.realpath(place)}/"
@@ -55,7 +55,7 @@ def _walked(folder: Path) -> Iterator[Path]:
 
 def holds_pictures(folder: Path) -> bool:
     """Whether a picture lies in a folder or below, or nothing at all: told at the first, for there may be many."""
-    files = (path.suffix.lower() for path in _walked(folder))
+    files = (path.suffix.lower() for path in walked(folder))
     first = next(files, None)
     return first is None or any(suffix in IMAGE_SUFFIXES for suffix in (first, *files))
 
@@ -131,7 +131,7 @@ class Listing:
 
 def listing(folder: Path) -> Listing:
     """The files of a folder and below."""
-    return Listing(folder, frozenset(file.relative_to(folder).as_posix() for file in _walked(folder)))
+    return Listing(folder, frozenset(file.relative_to(folder).as_posix() for file in walked(folder)))
 
 
 def listed(file: Path, known: Iterable[str]) -> list[str]:
@@ -230,7 +230,7 @@ def unique_keys(records: list[Record]) -> list[Record]:
 def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:
     """The records, or DatasetNotFound where the folders `looked` in gave none."""
     if not records:
-        files = any(True for folder in looked for _ in _walked(folder))
+        files = any(True for folder in looked for _ in walked(folder))
         raise DatasetNotFound(
             ", ".join(map(str, looked)),
             expected="images",

@@ -31,14 +31,15 @@ LONGITUDE_LATITUDE = "OGC:CRS84"
 def features(path: Path) -> tuple[list[tuple[Properties, dict[str, Any]]], str]:
     """(properties, geometry) of each polygon, and the reference system that they are in. LabelError for what is no GeoJSON."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        crs = content.get("crs", {}).get("properties", {}).get("name", LONGITUDE_LATITUDE)
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        crs = (content.get("crs") or {}).get("properties", {}).get("name", LONGITUDE_LATITUDE)
         found = [
             (feature.get("properties") or {}, feature["geometry"]) for feature in content["features"] if feature.get("geometry")
         ]
+        areas = [(properties, geometry) for properties, geometry in found if geometry["type"] in ("Polygon", "MultiPolygon")]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LabelError(str(path), expected="a GeoJSON FeatureCollection", received=str(error)) from error
-    return [(properties, geometry) for properties, geometry in found if geometry["type"] in ("Polygon", "MultiPolygon")], crs
+    return areas, crs
 
 
 def burnt(
@@ -55,8 +56,11 @@ def burnt(
     classes, crops = [], []
     for properties, geometry in polygons:
         index = class_of(path, properties) if class_of else 0
-        shape = transform_geom(own, crs, geometry) if crs else geometry
-        mask = rasterize([(shape, 1)], out_shape=void.shape, transform=transform, dtype=np.uint8).view(np.bool_)
+        try:
+            shape = transform_geom(own, crs, geometry) if crs else geometry
+            mask = rasterize([(shape, 1)], out_shape=void.shape, transform=transform, dtype=np.uint8).view(np.bool_)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # rasterio's are among them
+            raise LabelError(str(path), expected=f"polygons in {own}", received=str(error)) from error
         if mask.any():
             window = window_of(mask)
             classes.append(index)

@@ -88,7 +88,10 @@ class ADE20K:
 
 def _read_names(path: Path) -> ClassSet:
     """The classes of an objectInfo150.txt: of each the first of its synonyms; things where it tells which are stuff."""
-    head, *lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    try:
+        head, *lines = (line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    except (OSError, ValueError) as error:
+        raise LabelError(str(path), expected="a line of column names, then one for each class", received=str(error)) from error
     columns = {name.strip(): place for place, name in enumerate(head)}
     names: list[str] = []
     things: list[str] = []

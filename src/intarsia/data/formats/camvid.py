@@ -131,5 +131,6 @@ def _suffix(path: Path) -> str:
     if not (path / "images").is_dir():
         return ""
     stems = {file.stem for file in (path / "images").iterdir()}
-    labels = {file.stem for file in (path / "labels").glob("*.png")} - stems  # an image may itself be called NAME_P
+    files = (path / "labels").iterdir() if (path / "labels").is_dir() else ()
+    labels = {file.stem for file in files if file.suffix.lower() == ".png"} - stems  # an image may itself be called NAME_P
     return next((suffix for suffix in ("_P", "_L") if any(f"{stem}{suffix}" in labels for stem in stems)), "")

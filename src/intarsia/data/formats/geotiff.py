@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, MissingExtra, OptionError, PairingError, UnreadableFile
@@ -17,10 +15,11 @@ from intarsia.core.files import whole_file
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import found_images, places, unique_keys, whole_folder
+from intarsia.data.folders import found_images, unique_keys, whole_folder
 from intarsia.data.geojson import VECTOR, burnt, class_of, features
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes
+from intarsia.data.raster_files import has_place, rasters
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
@@ -32,18 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GeoTIFF"]
 
-SUFFIXES = (".tif", ".tiff")
-GEO_KEYS = 34735
-"""The TIFF tag that every GeoTIFF has (OGC 19-008r4, 7.1.2)."""
-IMAGE_NAME = re.compile(r"(?P<key>.+?)[_-](rgb|image|img|ms|pan|sar)$", re.IGNORECASE)
-LABEL_NAME = re.compile(r"(?P<key>.+?)[_-](mask|label|labels|gt)$", re.IGNORECASE)
-
 
 class GeoTIFF:
     """`images/KEY.tif` and `labels/KEY.tif` or `labels/KEY.geojson`, also within `train/`, `val/`, `test/`; or `KEY_rgb.tif` beside
     `KEY_mask.tif` or `KEY_labels.geojson`. A label raster holds a class id in each pixel of the image's grid; polygons, in a
     reference system of their own, are objects of the class that their property `attribute` names, and what no polygon covers is
-    nothing. Pixels without data are not valid, and void.
+    nothing. Pixels without data are not valid, and void; so are those of a label raster's own nodata where no class has that id.
     """
 
     general: ClassVar[bool] = False
@@ -60,8 +53,8 @@ class GeoTIFF:
     @staticmethod
     def detect(path: Path, *, tile: int | None = None, **_: Any) -> str:
         """A TIFF with a place on Earth among the images."""
-        first = next(iter(_images(path)), None)
-        return f"{first[1].relative_to(path).as_posix()} has a place on Earth" if first and _has_place(first[1]) else ""
+        first = next(iter(rasters(path)), None)
+        return f"{first[1].relative_to(path).as_posix()} has a place on Earth" if first and has_place(first[1]) else ""
 
     @staticmethod
     def open(
@@ -80,7 +73,7 @@ class GeoTIFF:
         """
         if tile is not None and tile < 1:
             raise OptionError("tile", expected="pixels, at least 1", received=tile)
-        found = _images(path)
+        found = rasters(path)
         if not found:
             raise DatasetNotFound(str(path), expected=GeoTIFF.looks, received="neither")
         records = [Record(key, image, label, split) for key, image, label, split in found]
@@ -153,7 +146,7 @@ class RasterReader:
         with _opened(record.image) as file:
             window = self._window(record, file)
             invalid = file.dataset_mask(window=window) == 0  # (H, W)
-            if record.label.suffix in VECTOR:
+            if record.label.suffix.lower() in VECTOR:
                 transform = file.transform if window is None else file.window_transform(window)
                 index = None if self.attribute is None else partial(class_of, coding=self.coding, attribute=self.attribute)
                 return burnt(record.label, index, crs=file.crs, transform=transform, void=invalid)
@@ -166,7 +159,10 @@ class RasterReader:
                         received=f"{truth.shape}, {truth.crs}, {tuple(truth.transform)[:6]}",
                         hint="Warp it to the grid of the image, nearest neighbour: `rio warp --like`.",
                     )
-                segments = self.coding.segments(truth.read(1, window=window), str(record.label))
+                ids, nowhere = _ids(truth, record.label, window)
+                if truth.nodata not in self.coding.ids:  # a class file may name it
+                    ids, invalid = np.where(nowhere, self.coding.ids[0], ids), invalid | nowhere
+                segments = self.coding.segments(ids, str(record.label))
         if invalid.any():
             segments = segments.with_ids(np.where(invalid, -1, segments.ids)).compact()
         return segments
@@ -197,43 +193,11 @@ class RasterReader:
         return Window(left, top, min(self.tile, file.width - left), min(self.tile, file.height - top))
 
 
-def _has_place(file: Path) -> bool:
-    """Whether the first directory of a TIFF has the tag of GeoTIFF."""
-    with file.open("rb") as data:
-        header = data.read(8)
-        if header[:2] not in (b"II", b"MM"):
-            return False
-        directory = ImageFileDirectory_v2(header + data.read(8) if 43 in header[2:4] else header)  # 43: BigTIFF
-        data.seek(directory.next)
-        directory.load(data)
-    return GEO_KEYS in directory
-
-
-def _images(path: Path) -> list[tuple[str, Path, Path | None, str]]:
-    """(key, image, label or None, split) of each image, in folders, else by their names."""
-    found = []
-    for split, images, labels in places(path):
-        known = (
-            {file.stem: file for file in sorted(labels.iterdir()) if file.suffix in (*SUFFIXES, *VECTOR)}
-            if labels and labels.is_dir()
-            else {}
-        )
-        found += [(file.stem, file, known.get(file.stem), split) for file in sorted(images.iterdir()) if file.suffix in SUFFIXES]
-    if found:
-        return found
-    labels_of: dict[str, Path] = {}
-    for file in sorted(path.iterdir(), key=lambda file: (file.suffix in VECTOR, file.name)):  # a raster before polygons
-        if file.suffix in (*SUFFIXES, *VECTOR) and (match := LABEL_NAME.fullmatch(file.stem)):
-            labels_of.setdefault(match["key"], file)
-    pairs = ((IMAGE_NAME.fullmatch(file.stem), file) for file in sorted(path.iterdir()) if file.suffix in SUFFIXES)
-    return [(match["key"], file, labels_of.get(match["key"]), "") for match, file in pairs if match]
-
-
 def _coding(
     path: Path, labels: list[Path], attribute: str, objects: str | None, classes: Sequence[str] | str | Path | None
 ) -> Coding:
     """What ids and attributes mean."""
-    vector = [label for label in labels if label.suffix in VECTOR]
+    vector = [label for label in labels if label.suffix.lower() in VECTOR]
     options: dict[str, Any] = {"nothing": True} if vector else {}
     if objects is not None:
         return Coding.from_classes(ClassSet((objects,), things=(objects,), nothing=True))
@@ -264,8 +228,23 @@ def _coding(
     seen: set[int] = set()
     for label in labels:
         with _opened(label) as file:
-            seen |= set(np.unique(file.read(1)).tolist())
+            values, nowhere = _ids(file, label)
+            seen |= set(np.unique(values[~nowhere]).tolist())
     return Coding(ClassSet(tuple(f"label {value}" for value in sorted(seen))), tuple(sorted(seen)))
+
+
+def _ids(file: Any, path: Path, window: Any = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(H, W) the ids of a label raster, and where it declares no data. LabelError for several bands and for fractions."""
+    if file.count > 1:
+        raise LabelError(str(path), expected="one band of ids", received=f"{file.count} bands")
+    labels = file.read(1, window=window)
+    nowhere = np.isnan(labels) if file.nodata is not None and np.isnan(file.nodata) else labels == file.nodata
+    if labels.dtype.kind == "f":  # written so by many tools
+        whole = np.where(nowhere | ~np.isfinite(labels), 0, labels).astype(np.int32)
+        if not np.array_equal(whole[~nowhere], labels[~nowhere]):
+            raise LabelError(str(path), expected="whole numbers", received="fractions", hint="It was interpolated.")
+        labels = whole
+    return labels, np.broadcast_to(nowhere, labels.shape)
 
 
 def _corners(image: Path | None, tile: int) -> list[tuple[int, int]]:

@@ -45,7 +45,10 @@ class ImageFolder:
     def detect(path: Path, **_: Any) -> str:
         """A metadata file that names images."""
         for file, _split in _files(path):
-            rows = _rows(file)
+            try:
+                rows = _rows(file)
+            except LabelError:  # a table of something else
+                continue
             if rows and _column(rows[0], IMAGE_COLUMNS) and _column(rows[0], LABEL_COLUMNS):
                 return f"{file.relative_to(path)} with {_column(rows[0], LABEL_COLUMNS)}"
         return ""
@@ -64,7 +67,8 @@ class ImageFolder:
                         f"{file}, row {number}", expected=f"one of {', '.join(IMAGE_COLUMNS)}", received=", ".join(row)
                     )
                 place = file.parent / row[image]
-                key = place.relative_to(file.parent).with_suffix("").as_posix().removeprefix("images/")
+                inner = place.relative_to(file.parent) if file.parent in place.parents else place.relative_to(place.anchor)
+                key = "/".join(part for part in inner.with_suffix("").parts if part != "..").removeprefix("images/")
                 records.append(Record(key, place, file.parent / row[label] if label and row[label] else None, split))
         coding = coding_near(path, None if classes is None else path / classes, above=0)
         reader = FileReader(IdLabels(coding))
@@ -109,7 +113,10 @@ def _rows(file: Path) -> list[dict[str, str]]:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
             return list(csv.DictReader(io.StringIO(text)))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("rows without names of columns")
+        return rows
     except (OSError, ValueError, csv.Error) as error:
         raise LabelError(
             str(file), expected="a table with names of columns, or a JSON object on each line", received=str(error)

@@ -1,0 +1,65 @@
+"""Files of GeoTIFF: which image goes with which label, and whether one knows its place on Earth."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from intarsia.core.errors import PairingError
+from intarsia.data.folders import files_under, places
+from intarsia.data.geojson import VECTOR
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["has_place", "rasters"]
+
+SUFFIXES = (".tif", ".tiff")
+GEO_KEYS = 34735
+"""The TIFF tag that every GeoTIFF has (OGC 19-008r4, 7.1.2)."""
+IMAGE_NAME = re.compile(r"(?P<key>.+?)[_-](rgb|image|img|ms|pan|sar)$", re.IGNORECASE)
+LABEL_NAME = re.compile(r"(?P<key>.+?)[_-](mask|label|labels|gt)$", re.IGNORECASE)
+
+
+def has_place(file: Path) -> bool:
+    """Whether the first directory of a TIFF has the tag of GeoTIFF; a broken file has none."""
+    try:
+        with file.open("rb") as data:
+            header = data.read(8)
+            if header[:2] not in (b"II", b"MM"):
+                return False
+            directory = ImageFileDirectory_v2(header + data.read(8) if 43 in header[2:4] else header)  # 43: BigTIFF
+            data.seek(directory.next)
+            directory.load(data)
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error):  # Pillow's ways to say broken
+        return False
+    return GEO_KEYS in directory
+
+
+def rasters(path: Path) -> list[tuple[str, Path, Path | None, str]]:
+    """(key, image, label or None, split) of each image, in folders and below, else by their names. Raises PairingError for a label
+    raster without image.
+    """
+    found: list[tuple[str, Path, Path | None, str]] = []
+    for split, folder, below in places(path):
+        images = files_under(folder, SUFFIXES)
+        labels: dict[str, Path] = {}
+        if below is not None and below.is_dir():
+            for suffixes in ((".json",), (".geojson",), SUFFIXES):  # a raster before polygons
+                labels |= files_under(below, suffixes)
+        alone = next((label for key, label in labels.items() if key not in images and label.suffix.lower() in SUFFIXES), None)
+        if images and alone:
+            raise PairingError(str(alone), expected=f"an image of its name in {folder}", received="none")
+        found += [(key, file, labels.get(key), split) for key, file in images.items()]
+    if found:
+        return found
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (*SUFFIXES, *VECTOR))
+    labels_of: dict[str, Path] = {}
+    for file in sorted(files, key=lambda file: file.suffix.lower() in VECTOR):
+        if match := LABEL_NAME.fullmatch(file.stem):
+            labels_of.setdefault(match["key"], file)
+    pairs = ((IMAGE_NAME.fullmatch(file.stem), file) for file in files if file.suffix.lower() in SUFFIXES)
+    return [(match["key"], file, labels_of.get(match["key"]), "") for match, file in pairs if match]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,6 +90,23 @@ def test_another_file_than_promised_is_refused(server, tmp_path):
     with pytest.raises(UnreadableFile, match="md5:00"):
         download("some", tmp_path / "out", tell=str, sources=sources(server, "md5:" + "0" * 32))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", [7, -200])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_broken_archive_does_not_stay_in_the_cache(kind, keep, server, tmp_path):
+    """Where no checksum is known, the archive itself tells; what comes after it is mended is taken."""
+    whole = server.content
+    if kind == "tar.gz":
+        whole = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", tmp_path / "source")).read_bytes()
+    url = server.url.replace("data.zip", f"data.{kind}")
+    some = {"some": Source({url: ""}, "CC0-1.0", "three images", "inner")}
+    server.content = whole[:keep]
+    with pytest.raises(UnreadableFile, match=r"expected a whole archive, received .* It was deleted here: call it again"):
+        download("some", tmp_path / "out", tell=str, sources=some)
+    assert not (tmp_path / "out").exists()
+    server.content = whole
+    assert len(open_dataset(download("some", tmp_path / "out", tell=str, sources=some))) == 3
 
 
 def test_no_server_and_no_name(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import DatasetNotFound, LabelError, LeakError, OptionError
 from intarsia.data.dataset import Dataset
+from intarsia.data.doctor.similar_images import MOST_GREY
+from intarsia.data.images import write_image, write_labels
 from intarsia.data.open import open_dataset
-from intarsia.data.splits import Splits, class_pixels, groups_of, make_splits, read_splits
+from intarsia.data.splits import Splits, _thumb, class_pixels, groups_of, make_splits, read_splits, similar_groups
 
 CLASSES = ClassSet(("common", "rare"), nothing=True)
 
@@ -123,6 +127,63 @@ def test_files_that_are_none(tmp_path):
         read_splits(tmp_path / "bad.json")
     with pytest.raises(LabelError, match=r"received z. Did you mean|received z"):
         Splits({"z": "train"}).apply(data(2, 0))
+
+
+def test_only_its_name_waives_a_leak_of_groups():
+    splits = Splits({"i000": "train", "i001": "val"}, groups={"i000": "p1", "i001": "p1"})
+    with pytest.raises(LeakError, match="--waive leak"):
+        splits.apply(data(2, 1))
+    assert splits.apply(data(2, 1), waive=("leak",)).splits == ("train", "val")
+
+
+def test_a_file_may_say_validation(tmp_path):
+    (tmp_path / "split.json").write_text('{"splits": {"train": ["i000"], "Validation": ["i001"], "valid": ["i002"]}}')
+    assert read_splits(tmp_path / "split.json").apply(data(3, 1)).split("val").keys == ["i001", "i002"]
+    (tmp_path / "split.json").write_text('{"splits": {"val": ["i001"], "validation": ["i001"]}}')
+    with pytest.raises(LeakError, match="'i001' in two"):
+        read_splits(tmp_path / "split.json")
+
+
+def test_a_misspelt_entry_is_refused(tmp_path):
+    (tmp_path / "split.json").write_text('{"splits": {"train": ["a"], "val": ["b"]}, "goups": {"a": "p1", "b": "p1"}}')
+    with pytest.raises(LabelError, match=r"made, folds, splits, groups, received 'goups'. Did you mean 'groups'"):
+        read_splits(tmp_path / "split.json")
+    (tmp_path / "split.json").write_text('{"splits": {"train": ["a"], "val": ["b"]}, "groups": ["a", "b"]}')
+    with pytest.raises(LabelError, match="expected"):
+        read_splits(tmp_path / "split.json")
+
+
+def test_folds_are_named_by_number(tmp_path):
+    (tmp_path / "split.json").write_text('{"folds": 3, "splits": {"train": ["a"], "val": ["b"]}}')
+    with pytest.raises(LabelError, match=r"splits of 3 folds: expected names of folds alone, 0 to 2, received train, val. Leave"):
+        read_splits(tmp_path / "split.json")
+
+
+def films(root: Path) -> Dataset:
+    """Four films of six frames, in each of which one picture fades into another, their names mixed."""
+    for film in range(4):
+        first, last = np.random.default_rng(film).integers(20, 200, (2, 16, 16)).repeat(4, axis=1).repeat(4, axis=2)
+        for frame in range(6):
+            image = first + 0.02 * frame * (last - first)  # (64, 64)
+            write_image(root / "images" / f"{frame}_{film}.png", image.astype(np.uint8)[..., None])
+            write_labels(root / "masks" / f"{frame}_{film}.png", np.full((64, 64), frame % 2))
+    (root / "codes.txt").write_text("sky\nroad\n")
+    return open_dataset(root)
+
+
+def test_similar_images_stay_together(tmp_path):
+    some = films(tmp_path)
+    groups = similar_groups(some)
+    assert {tuple(sorted(key for key in groups if groups[key] == name)) for name in groups.values()} == {
+        tuple(f"{frame}_{film}" for frame in range(6)) for film in range(4)
+    }
+    thumbs = [_thumb(some, some.records[some.keys.index(key)]).astype(int) for key in ("0_0", "5_0")]
+    assert abs(thumbs[0] - thumbs[1]).mean() > MOST_GREY  # alike by way of the others alone
+    splits = make_splits(some, val=0.25, group_by="similar")
+    assert shares(splits) == {"train": 18, "val": 6}
+    assert splits.groups == groups
+    with pytest.raises(OptionError, match="expected images in files, to find similar ones, received 'i000' in memory"):
+        make_splits(data(4, 2), val=0.5, group_by="similar")
 
 
 def test_a_folder_is_opened_in_the_splits_of_a_file(tmp_path):

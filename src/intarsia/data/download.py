@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
+import tarfile
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -80,7 +84,7 @@ def download(name: str, out: Path, *, tell: Callable[[str], None] = print, sourc
     fetched.
 
     A download that was cut off goes on where it stopped. Raises OptionError for an unknown name, UnreadableFile where the address
-    cannot be reached or the file is not what its checksum says, and CannotHold where `out` holds something.
+    cannot be reached or the file is not what its checksum says or no whole archive, and CannotHold where `out` holds something.
     """
     if name not in sources:
         raise OptionError(f"data set {name!r}", expected="one that can be downloaded", hint=nearest(name, sources))
@@ -93,8 +97,7 @@ def download(name: str, out: Path, *, tell: Callable[[str], None] = print, sourc
         unpacked = folder / ".archives"
         for url, checksum in source.files.items():
             archive = _fetched(url, checksum or None, cache)
-            options = {} if archive.suffix == ".zip" else {"filter": "data"}  # no path leads out of the folder
-            shutil.unpack_archive(archive, unpacked, **options)  # type: ignore[arg-type]
+            _unpack(archive, unpacked, url)
         for entry in (unpacked / source.root).iterdir():
             entry.rename(folder / entry.name)
         shutil.rmtree(unpacked)
@@ -115,6 +118,17 @@ def _fetched(url: str, checksum: str | None, cache: Path) -> Path:
             received=str(error).splitlines()[0],
             hint="Call it again: it goes on where it stopped.",
         ) from error
+
+
+def _unpack(archive: Path, folder: Path, url: str) -> None:
+    """What is in an archive; one that is broken is taken out of the cache, for it would be found there again."""
+    options = {} if archive.suffix == ".zip" else {"filter": "data"}  # no path leads out of the folder
+    try:
+        shutil.unpack_archive(archive, folder, **options)  # type: ignore[arg-type]
+    except (shutil.ReadError, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        archive.unlink()
+        hint = "It was deleted here: call it again, and look at the address in a browser if it stays so."
+        raise UnreadableFile(url, expected="a whole archive", received=str(error) or type(error).__name__, hint=hint) from error
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.core.errors import DatasetNotFound, LabelError, LeakError, OptionError, nearest
-from intarsia.data.dataset import shuffled
+from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError, LeakError, OptionError, UnreadableFile, nearest
+from intarsia.data.dataset import SPLITS, shuffled
+from intarsia.data.doctor._facts import read_facts
+from intarsia.data.doctor.similar_images import near
 from intarsia.data.images import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from intarsia.data.dataset import Dataset
+    from intarsia.data.records import Record
 
-__all__ = ["Splits", "class_pixels", "groups_of", "make_splits", "read_splits"]
+__all__ = ["Splits", "class_pixels", "groups_of", "make_splits", "read_splits", "similar_groups"]
+
+ENTRIES = ("made", "folds", "splits", "groups")
+"""Of the file."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,13 @@ class Splits:
     made: Mapping[str, Any] = field(default_factory=dict)
     """How they were made, for the reader of the file."""
 
+    def __post_init__(self) -> None:
+        strange = sorted(set(self.of.values()) - {str(fold) for fold in range(self.folds)}) if self.folds else []
+        if strange:
+            expected = f"names of folds alone, 0 to {self.folds - 1}"
+            hint = "Leave `folds` out, or name the folds."
+            raise InvalidNoun(f"splits of {self.folds} folds", expected=expected, received=", ".join(strange), hint=hint)
+
     def __str__(self) -> str:
         return ", ".join(f"{split} {count}" for split, count in Counter(self.of.values()).items())
 
@@ -49,13 +64,14 @@ class Splits:
         """Those of one split, in the order of the file."""
         return [key for key, own in self.of.items() if own == split]
 
-    def apply(self, dataset: Dataset, *, fold: int = 0) -> Dataset:
+    def apply(self, dataset: Dataset, *, fold: int = 0, waive: Collection[str] = ()) -> Dataset:
         """The data set in these splits, images that they do not name left out; of folds, `fold` is val and the rest train.
 
-        Raises LabelError for keys that the data set lacks, OptionError for a fold that is not there, and LeakError where two splits
-        share a group.
+        Raises LabelError for keys that the data set lacks, OptionError for a fold that is not there, and, unless `waive` names
+        "leak", LeakError where two splits share a group.
         """
-        self.check()
+        if "leak" not in waive:
+            self.check()
         missing = sorted(set(self.of) - set(dataset.keys))
         if missing:
             near = nearest(missing[0], dataset.keys)
@@ -75,7 +91,7 @@ class Splits:
                     f"group {group!r}",
                     expected="all its images in one split",
                     received=f"some in {home[group]}, {key!r} in {split}",
-                    hint="Scores on images that resemble those of the training say too much.",
+                    hint="Scores on images that resemble those of the training say too much: split anew, or --waive leak.",
                 )
 
     def write(self, path: Path) -> None:
@@ -86,19 +102,26 @@ class Splits:
 
 
 def read_splits(path: Path) -> Splits:
-    """The splits of a file that `Splits.write` has written. Raises LabelError for what is none."""
+    """The splits of a file that `Splits.write` has written, or a person, who may say "validation" for "val" (see `SPLITS`). Raises
+    LabelError for what is none, and for an entry of another name, such as a misspelt "groups" that would guard nothing.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        of = {key: split for split, keys in content["splits"].items() for key in keys}
-        found = Splits(of, int(content.get("folds", 0)), content.get("groups", {}), content.get("made", {}))
-        twice = [key for key, count in Counter(key for keys in content["splits"].values() for key in keys).items() if count > 1]
+        named = [(key, SPLITS.get(split.lower(), split)) for split, keys in content["splits"].items() for key in keys]
+        strange = next((entry for entry in content if entry not in ENTRIES), None)
+        groups, made = dict(content.get("groups", {})), dict(content.get("made", {}))
+        found = Splits(dict(named), int(content.get("folds", 0)), groups, made)
     except FileNotFoundError as error:
         hint = "Make it: intarsia split."
         raise DatasetNotFound(str(path), expected="a file of splits", received="no such file", hint=hint) from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LabelError(str(path), expected='{"splits": {"train": [keys], "val": [keys]}}', received=str(error)) from error
-    if twice:
-        raise LeakError(str(path), expected="each image in one split", received=f"{twice[0]!r} in two")
+    if strange is not None:
+        hint = nearest(strange, ENTRIES)
+        raise LabelError(str(path), expected=f"the entries {', '.join(ENTRIES)}", received=repr(strange), hint=hint)
+    twice = next((key for key, count in Counter(key for key, _ in named).items() if count > 1), None)
+    if twice is not None:
+        raise LeakError(str(path), expected="each image in one split", received=f"{twice!r} in two")
     return found
 
 
@@ -116,15 +139,16 @@ def make_splits(
 
     `val` and `test` are shares of the images, `folds` above 1 makes so many equal parts instead. With `stratify` each part gets its
     share of the pixels of each class, as well as whole images allow: the rarest class is dealt out first (Sechidis et al. 2011, "On
-    the stratification of multi-label data", for pixels). `group_by` keeps images together that belong together: "folder", or a
-    regular expression whose first group, found in the key, names the patient, the scene, the day.
+    the stratification of multi-label data", for pixels). `group_by` keeps images together that belong together: "folder",
+    "similar" for those that look almost the same (see `similar_groups`), or a regular expression whose first group, found in the
+    key, names the patient, the scene, the day.
 
     The same for a seed on every machine. Raises OptionError for shares and folds that cannot be had.
     """
     if folds == 1 or folds < 0 or min(val, test) < 0 or not (folds or 0 < val + test < 1):
         received = {"val": val, "test": test, "folds": folds}
         raise OptionError("splits", expected="val and test that add up to less than 1, or two folds and more", received=received)
-    groups = groups_of(dataset.keys, group_by)
+    groups = similar_groups(dataset) if group_by == "similar" else groups_of(dataset.keys, group_by)
     names = list(dict.fromkeys(groups.values()))
     shares = {str(fold): 1 / folds for fold in range(folds)} if folds else {"train": 1 - val - test, "val": val, "test": test}
     shares = {split: share for split, share in shares.items() if share > 0}
@@ -155,7 +179,7 @@ def groups_of(keys: Sequence[str], by: str) -> dict[str, str]:
     try:
         rule = re.compile(by)
     except re.error as error:
-        raise OptionError("group_by", expected="folder, or a regular expression", received=f"{by!r}: {error}") from error
+        raise OptionError("group_by", expected="folder, similar, or a regular expression", received=f"{by!r}: {error}") from error
     found = {key: rule.search(key) for key in keys}
     strange = next((key for key, match in found.items() if match is None), None)
     if strange is not None or not rule.groups:
@@ -165,6 +189,38 @@ def groups_of(keys: Sequence[str], by: str) -> dict[str, str]:
             received=f"{by!r}, which has no group" if not rule.groups else f"{by!r}, which {strange!r} has nothing of",
         )
     return {key: match[1] for key, match in found.items() if match}
+
+
+def similar_groups(dataset: Dataset) -> dict[str, str]:
+    """The group of each key, named by the first in it: images that look almost the same by the doctor's measure, such as frames of
+    one film, each of which may resemble only the next.
+
+    Raises OptionError for images that lie in no files, UnreadableFile for one that cannot be read.
+    """
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        thumbs = np.array(list(pool.map(lambda record: _thumb(dataset, record), dataset.records)))  # (N, 16, 16)
+    home = list(range(len(thumbs)))  # of each image one before it in its group, at last the first
+
+    def first(place: int) -> int:
+        while home[place] != place:
+            home[place] = place = home[home[place]]
+        return place
+
+    while pairs := near(thumbs, [first(place).to_bytes(8, "big") for place in range(len(home))]):  # of other groups, one for each
+        for one, other in pairs:
+            before, after = sorted((first(one), first(other)))
+            home[after] = before
+    return {key: dataset.keys[first(place)] for place, key in enumerate(dataset.keys)}
+
+
+def _thumb(dataset: Dataset, record: Record) -> NDArray[np.uint8]:
+    """(16, 16) the image made small, as the doctor does."""
+    image = read_facts(replace(record, label=None), reader=dataset.reader, pictures=False).image
+    if image is None:
+        raise OptionError("group_by", expected="images in files, to find similar ones", received=f"{record.key!r} in memory")
+    if image.error:
+        raise UnreadableFile(record.key, expected="an image that can be read", received=image.error)
+    return image.thumb
 
 
 def class_pixels(dataset: Dataset) -> NDArray[np.float64]:

@@ -120,7 +120,7 @@ def split(
         test: Share of the images that are kept for the end.
         folds: So many parts instead, each of which is val once.
         stratify: Give each part its share of the pixels of each class.
-        group_by: Keep together what belongs together: folder, or an expression such as patient_(\\d+).
+        group_by: Keep together what belongs together: folder, similar (looks), or an expression such as patient_(\\d+).
         seed: Another number gives other parts.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as rule={stem}_P.png.

@@ -19,7 +19,7 @@ from intarsia.data.folders import found_images, unique_keys, whole_folder
 from intarsia.data.geojson import VECTOR, burnt, class_of, features
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes
-from intarsia.data.raster_files import has_place, rasters
+from intarsia.data.raster_files import first_image, has_place, rasters
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class GeoTIFF:
         channels=None,
         unlabelled=True,
         splits=("", "train", "val", "test"),
-        folders=False,
+        split_folders=False,
         grid=("transform", "crs", "nodata", "spacing", "valid"),
     )
     looks: ClassVar[str] = "images/ + labels/ of GeoTIFF, or KEY_rgb.tif + KEY_mask.tif (or KEY_labels.geojson)"
@@ -53,8 +53,8 @@ class GeoTIFF:
     @staticmethod
     def detect(path: Path, *, tile: int | None = None, **_: Any) -> str:
         """A TIFF with a place on Earth among the images."""
-        first = next(iter(rasters(path)), None)
-        return f"{first[1].relative_to(path).as_posix()} has a place on Earth" if first and has_place(first[1]) else ""
+        first = first_image(path)
+        return f"{first.relative_to(path).as_posix()} has a place on Earth" if first and has_place(first) else ""
 
     @staticmethod
     def open(

@@ -209,3 +209,39 @@ def test_dicom_upper_case_and_without_its_kind(tmp_path):
     data = open_dataset(tmp_path)
     assert data.format == "dicom"
     assert data[0].image[:, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_geotiff_with_masks_of_another_kind(tmp_path):
+    (geotiff(tmp_path, "a") / "labels" / "a.tif").unlink()
+    write_labels(tmp_path / "labels" / "a.png", np.zeros((6, 8), np.uint8))
+    (tmp_path / "codes.txt").write_text("sky\n")
+    with pytest.raises(
+        PairingError, match="labels: expected labels as GeoTIFF or GeoJSON, received other pictures. format='mask_fo"
+    ):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, format="mask_folder")[0].segments.areas.tolist() == [48]
+
+
+def test_geotiff_looks_like_itself_though_its_files_do_not_pair(tmp_path):
+    (geotiff(tmp_path, "a") / "images" / "a.TIFF").write_bytes((tmp_path / "images" / "a.tif").read_bytes())
+    assert find("data.formats", "geotiff").detect(tmp_path) == "images/a.TIFF has a place on Earth"
+    with pytest.raises(PairingError, match=r"expected one file named a\.\*"):
+        open_dataset(tmp_path)
+
+
+def test_cityscapes_train_ids_where_there_are_no_others(tmp_path):
+    ids = np.array([[0, 0, 13, 255]] * 4, np.uint8)
+    write_image(tmp_path / "leftImg8bit" / "train" / "ulm" / "a_leftImg8bit.png", picture(0, (4, 4)))
+    file = tmp_path / "gtFine" / "train" / "ulm" / "a_gtFine_labelTrainIds.png"
+    write_labels(file, ids)
+    data = open_dataset(tmp_path)
+    segments = data[0].segments
+    assert [data.classes.names[index] for index in segments.classes] == ["road", "car"]
+    assert segments.areas.tolist() == [8, 4]
+    assert segments.void.sum() == 4
+    with pytest.raises(LabelError, match="expected labelIds for labels='all', received labelTrainIds alone"):
+        open_dataset(tmp_path, labels="all")
+    write_labels(file.with_name("a_gtFine_instanceIds.png"), np.array([[7, 7, 26001, 0]] * 4, np.uint16))
+    assert open_dataset(tmp_path)[0].segments == segments
+    write_labels(file.with_name("a_gtFine_labelIds.png"), np.full((4, 4), 8, np.uint8))
+    assert open_dataset(tmp_path, objects=False)[0].segments.areas.tolist() == [16]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from intarsia.core.errors import PairingError
-from intarsia.data.folders import files_under, places
+from intarsia.data.folders import files_under, places, walked
 from intarsia.data.geojson import VECTOR
+from intarsia.data.images import LABEL_SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["has_place", "rasters"]
+__all__ = ["first_image", "has_place", "rasters"]
 
 SUFFIXES = (".tif", ".tiff")
 GEO_KEYS = 34735
@@ -39,9 +41,16 @@ def has_place(file: Path) -> bool:
     return GEO_KEYS in directory
 
 
+def first_image(path: Path) -> Path | None:
+    """The first image that `rasters` would find."""
+    inner = (file for _, folder, _ in places(path) for file in sorted(walked(folder)))
+    named = (file for file in sorted(path.iterdir()) if IMAGE_NAME.fullmatch(file.stem))
+    return next((file for file in chain(inner, named) if file.suffix.lower() in SUFFIXES), None)
+
+
 def rasters(path: Path) -> list[tuple[str, Path, Path | None, str]]:
     """(key, image, label or None, split) of each image, in folders and below, else by their names. Raises PairingError for a label
-    raster without image.
+    raster without image, and for labels that are no rasters.
     """
     found: list[tuple[str, Path, Path | None, str]] = []
     for split, folder, below in places(path):
@@ -53,6 +62,9 @@ def rasters(path: Path) -> list[tuple[str, Path, Path | None, str]]:
         alone = next((label for key, label in labels.items() if key not in images and label.suffix.lower() in SUFFIXES), None)
         if images and alone:
             raise PairingError(str(alone), expected=f"an image of its name in {folder}", received="none")
+        if images and not labels and below is not None and any(file.suffix.lower() in LABEL_SUFFIXES for file in walked(below)):
+            hint = "format='mask_folder' pairs them pixel by pixel, without their place on Earth."
+            raise PairingError(str(below), expected="labels as GeoTIFF or GeoJSON", received="other pictures", hint=hint)
         found += [(key, file, labels.get(key), split) for key, file in images.items()]
     if found:
         return found

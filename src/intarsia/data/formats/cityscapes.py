@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import CannotHold, DatasetNotFound, OptionError, nearest
+from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, OptionError, nearest
 from intarsia.core.segments import Segments, narrow
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
@@ -55,12 +55,15 @@ def _coding(names: list[str]) -> Coding:
 
 
 CODINGS = {"train": _coding([name for name in TABLE if name not in UNTRAINED]), "all": _coding(list(TABLE))}
+TRAINED = Coding(CODINGS["train"].classes, tuple(range(len(CODINGS["train"].classes))), (255,))
+"""The ids of labelTrainIds."""
 
 
 class Cityscapes:
     """`leftImg8bit/SPLIT/CITY/KEY_leftImg8bit.png` and `gtFine/SPLIT/CITY/KEY_gtFine_labelIds.png`, beside it
     `KEY_gtFine_instanceIds.png`, by which the countable classes are told apart; a group of them that the annotators did not part is
-    a crowd. Only pixels of the 19 classes of the benchmark are known, the others void, unless `labels` is "all".
+    a crowd. Only pixels of the 19 classes of the benchmark are known, the others void, unless `labels` is "all". An image without
+    labelIds is read by its `labelTrainIds`, 0 to 18 and 255 for void.
 
     Cordts et al., "The Cityscapes Dataset", CVPR 2016.
     """
@@ -77,7 +80,7 @@ class Cityscapes:
     @staticmethod
     def open(path: Path, *, labels: Labels = "train", objects: bool = True) -> Dataset:
         """The data set in a folder: the 19 classes of the benchmark, or "all" 28 that are no void; without `objects` a segment for
-        each class. Raises OptionError for other `labels`.
+        each class. Raises OptionError for other `labels`, LabelError for "all" of labelTrainIds, which tell 19.
         """
         if labels not in get_args(Labels):
             raise OptionError("labels", expected="train or all", received=repr(labels), hint=nearest(labels, get_args(Labels)))
@@ -88,8 +91,11 @@ class Cityscapes:
             folder = path / TRUTH / split
             for key, image in files_under(path / IMAGES / split).items() if (path / IMAGES / split).is_dir() else ():
                 plain = key.removesuffix(f"_{IMAGES}")
-                label = folder / f"{plain}_{TRUTH}_labelIds.png"
-                records.append(Record(plain, image, label if label.is_file() else None, split))
+                places = (folder / f"{plain}_{TRUTH}_{kind}.png" for kind in ("labelIds", "labelTrainIds"))
+                label = next((place for place in places if place.is_file()), None)
+                if label is not None and labels == "all" and label.stem.endswith("labelTrainIds"):
+                    raise LabelError(str(label), expected="labelIds for labels='all'", received="labelTrainIds alone")
+                records.append(Record(plain, image, label, split))
         reader = FileReader(CityLabels(CODINGS[labels], objects))
         records = found_images(unique_keys(records), [path / IMAGES])
         return Dataset(records, CODINGS[labels].classes, reader, name=path.name, root=path, format="cityscapes")
@@ -131,9 +137,11 @@ class CityLabels:
 
     def __call__(self, path: Path) -> Segments:
         """A row for each label without number, crowds of things among them, then for each object, by number."""
-        numbers = path.with_name(path.name.replace("_labelIds", "_instanceIds"))
+        kind = path.stem.rpartition("_")[2]
+        numbers = path.with_name(path.name.replace(f"_{kind}", "_instanceIds"))
         if not self.objects or not numbers.is_file():
-            return self.coding.segments(read_labels(path), str(path))
+            coding = TRAINED if kind == "labelTrainIds" else self.coding
+            return coding.segments(read_labels(path), str(path))
         found = read_labels(numbers).astype(np.int64)  # (H, W)
         values, place = np.unique(found, return_inverse=True)
         labels = np.where(values < OBJECTS, values, values // OBJECTS)

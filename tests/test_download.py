@@ -109,6 +109,13 @@ def test_a_broken_archive_does_not_stay_in_the_cache(kind, keep, server, tmp_pat
     assert len(open_dataset(download("some", tmp_path / "out", tell=str, sources=some))) == 3
 
 
+def test_an_archive_of_something_else(server, tmp_path):
+    some = {"some": Source({server.url: ""}, "CC0-1.0", "three images", "outer")}
+    with pytest.raises(UnreadableFile, match=r"data.zip: expected a folder outer in the archive, received inner"):
+        download("some", tmp_path / "out", tell=str, sources=some)
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_server_and_no_name(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     nowhere = {"some": Source({"http://127.0.0.1:9/data.zip": ""}, "", "")}

@@ -98,6 +98,9 @@ def download(name: str, out: Path, *, tell: Callable[[str], None] = print, sourc
         for url, checksum in source.files.items():
             archive = _fetched(url, checksum or None, cache)
             _unpack(archive, unpacked, url)
+        if not (unpacked / source.root).is_dir():
+            received = ", ".join(sorted(entry.name for entry in unpacked.iterdir())[:5]) or "nothing"
+            raise UnreadableFile(", ".join(source.files), expected=f"a folder {source.root} in the archive", received=received)
         for entry in (unpacked / source.root).iterdir():
             entry.rename(folder / entry.name)
         shutil.rmtree(unpacked)

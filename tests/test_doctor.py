@@ -15,6 +15,7 @@ import intarsia
 from intarsia.cli import main
 from intarsia.core.catalogue import members
 from intarsia.core.errors import OptionError
+from intarsia.data.doctor.similar_images import near
 from intarsia.data.examine import examine, mended
 from intarsia.data.images import read_image, read_labels, write_image, write_labels
 
@@ -266,11 +267,50 @@ def test_mending_gives_the_labels_back(tmp_path):
             np.testing.assert_array_equal(read_labels(path), whole[path.name])
 
 
-def test_interpolated_borders_are_mended_to_within_a_pixel(tmp_path):
-    interpolated_masks(clean(tmp_path / "data"))
-    mended(checked(tmp_path / "data"), tmp_path / "mended")
-    for path in masks(tmp_path / "mended"):
-        assert set(np.unique(read_labels(path))) <= {0, 80, 200}
+@pytest.mark.parametrize(("orientation", "size"), [(2, SIZE), (3, SIZE), (4, SIZE), (6, (64, 64))])
+def test_a_turn_that_leaves_the_size_alike_is_doubtful(orientation, size, tmp_path):
+    root = clean(tmp_path)
+    for path, label in zip(images(root)[:2], masks(root)[:2], strict=True):
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(read_image(path)[: size[0], : size[1]]).save(path.with_suffix(".jpg"), quality=95, exif=exif)
+        write_labels(label, read_labels(label)[: size[0], : size[1]])
+        path.unlink()
+    (finding,) = checked(root).findings
+    assert (finding.check, finding.severity, len(finding.keys)) == ("doubtful_rotation", "warning", 2)
+
+
+def test_an_orientation_that_turns_the_size_is_not_doubtful(tmp_path):
+    root = clean(tmp_path)
+    path, label = images(root)[0], masks(root)[0]
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(read_image(path)).save(path.with_suffix(".jpg"), quality=95, exif=exif)
+    path.unlink()
+    write_labels(label, np.rot90(read_labels(label), -1))
+    assert checked(root).findings == ()
+
+
+def test_near_finds_what_comparing_all_pairs_finds():
+    rng = np.random.default_rng(0)
+    thumbs = rng.integers(0, 256, (30, 16, 16)).astype(np.uint8)
+    thumbs = np.concatenate([thumbs, np.clip(thumbs[:12].astype(int) + rng.integers(-3, 4, (12, 16, 16)), 0, 255).astype(np.uint8)])
+    digests = [bytes([number]) for number in range(42)]
+    small = thumbs.reshape(42, 8, 2, 8, 2).mean(axis=(2, 4))
+    bits = (np.diff(small, axis=2, append=small[:, :, :1]) > 0).reshape(42, 64)
+    close = ((bits[:, None] != bits).sum(axis=-1) <= 3) & (np.abs(thumbs[:, None] - thumbs.astype(float)).mean(axis=(2, 3)) <= 3)
+    np.fill_diagonal(close, val=False)
+    found = near(thumbs, digests)
+    assert [number for number, _ in found] == np.flatnonzero(close.any(axis=1)).tolist()
+    assert all(close[pair] for pair in found)
+    assert len(found) >= 20
+
+
+def test_near_gives_one_partner_to_each_of_many_blank_tiles():
+    blank = np.zeros((3000, 16, 16), np.uint8)
+    assert len(near(blank)) == 3000
+    assert near(blank, [b"the same"] * 3000) == []
+    assert near(blank[:4], own=[0, 1], others=[2, 3]) == [(0, 2), (1, 2)]
 
 
 def test_findings_come_errors_first(tmp_path):

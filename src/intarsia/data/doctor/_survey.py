@@ -80,10 +80,10 @@ class Survey:
 
     @cached_property
     def counts(self) -> dict[int, int]:
-        """The pixels of each value in all label files."""
+        """The pixels of each value in all label files but those of a lossy format, which invents values."""
         total: dict[int, int] = {}
         for facts in self.facts:
-            for value, count in (facts.label.counts if facts.label else {}).items():
+            for value, count in (facts.label.counts if facts.label and not facts.label.lossy else {}).items():
                 total[value] = total.get(value, 0) + count
         return total
 

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["no_truth"]
 
+NEEDED = ("", "train", "val")
+"""Splits that others with truth do not make up for."""
+
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some, splits = [], []
-    for split in sorted({one.record.split for one in survey.facts} - {"test"}):
-        own = [one for one in survey.facts if one.record.split == split and one.image and not one.image.error]
-        if own and not any(_told(one, survey) for one in own):
-            some += own
-            splits.append(split or "the folder")
-    return some, {"splits": " and ".join(splits), "format": survey.format}
+    seen = [one for one in survey.facts if one.record.split != "test" and one.image and not one.image.error]
+    told = {one.record.split for one in seen if _told(one, survey)}
+    empty = {one.record.split for one in seen if one.record.split in NEEDED or not told} - told
+    splits = " and ".join(split or "the folder" for split in sorted(empty))
+    return [one for one in seen if one.record.split in empty], {"splits": splits, "format": survey.format}
 
 
 def _told(one: Facts, survey: Survey) -> bool:

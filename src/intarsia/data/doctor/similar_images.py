@@ -23,7 +23,7 @@ BANDS, BITS = 4, 16
 MOST_BITS = 3
 MOST_GREY = 3.0
 """The mean difference of two thumbnails, of 255, up to which two images count as one picture."""
-AT_ONCE = 256
+AT_ONCE = 64
 """Thumbnails that are compared by grey at a time."""
 
 
@@ -51,7 +51,7 @@ def near(
     own: Sequence[int] | None = None,
     others: Sequence[int] | None = None,
 ) -> list[tuple[int, int]]:
-    """Of thumbnails (N, 16, 16) the numbers `own` that have one among `others` that shows almost the same, with the first such, by
+    """Of thumbnails (N, 16, 16) the numbers `own` that have one among `others` that shows almost the same, with one such, by
     the bits of their gradients (dHash) and then by grey; equal `digests` do not count.
 
     >>> near(np.stack([np.arange(256, dtype=np.uint8).reshape(16, 16)] * 2))
@@ -73,8 +73,7 @@ def near(
     arrays = {name: np.array(group) for name, group in groups.items()}
     pairs = []
     for number in range(count) if own is None else own:
-        close = [arrays[name] for name in _bands(packed[number]) if name in arrays]
-        found = _partner(number, np.unique(np.concatenate(close)), bits, thumbs, digests) if close else None
+        found = _partner(number, [arrays[name] for name in _bands(packed[number]) if name in arrays], bits, thumbs, digests)
         if found is not None:
             pairs.append((number, found))
     return pairs
@@ -86,16 +85,18 @@ def _bands(packed: NDArray[np.uint8]) -> list[tuple[int, bytes]]:
 
 
 def _partner(
-    number: int, others: NDArray[np.int64], bits: NDArray[np.bool_], thumbs: NDArray[np.uint8], digests: Sequence[bytes]
+    number: int, groups: Sequence[NDArray[np.int64]], bits: NDArray[np.bool_], thumbs: NDArray[np.uint8], digests: Sequence[bytes]
 ) -> int | None:
-    """The first of `others` that shows almost the same and is another image."""
-    others = others[np.count_nonzero(bits[others] != bits[number], axis=1) <= MOST_BITS]
-    for start in range(0, len(others), AT_ONCE):
-        some = others[start : start + AT_ONCE]
-        grey = np.abs(thumbs[some].astype(np.int16) - thumbs[number]).mean(axis=(1, 2))  # (M, 16, 16) -> (M)
-        found = [other for other in some[grey <= MOST_GREY].tolist() if digests[other] != digests[number]]
-        if found:
-            return int(found[0])
+    """One of the `groups` that shows almost the same and is another image."""
+    first = [group[:AT_ONCE] for group in groups]  # where many look alike, a few tell
+    for others in (*first, *(group[AT_ONCE:] for group in groups)):
+        close = others[np.count_nonzero(bits[others] != bits[number], axis=1) <= MOST_BITS]
+        for start in range(0, len(close), AT_ONCE):
+            some = close[start : start + AT_ONCE]
+            grey = np.abs(thumbs[some].astype(np.int16) - thumbs[number]).mean(axis=(1, 2))  # (M, 16, 16) -> (M)
+            found = [other for other in some[grey <= MOST_GREY].tolist() if digests[other] != digests[number]]
+            if found:
+                return int(found[0])
     return None
 
 

@@ -14,7 +14,7 @@ from intarsia.data.class_files import find_class_file, read_classes, write_class
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.dicom_files import as_bytes, ct_slice, dicom_seg
-from intarsia.data.folders import found_images, walked, whole_folder
+from intarsia.data.folders import MASK_FOLDERS, found_images, walked, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
@@ -59,6 +59,7 @@ class DICOM:
         dtypes=("uint16", "int16"),
         splits=("",),
         grid=("spacing",),
+        reserved=tuple(name.lower() for name in MASK_FOLDERS),
     )
     looks: ClassVar[str] = "series of .dcm, with a DICOM-SEG for each"
 

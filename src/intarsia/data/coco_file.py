@@ -166,7 +166,7 @@ def read_json(path: Path, kind: Any, text: Any = None) -> Any:
     """A file as the msgspec type `kind`; numbers may be written as text. Raises LabelError that says where it is another."""
     try:
         return msgspec.json.decode(path.read_bytes() if text is None else text, type=kind, strict=False)
-    except (OSError, ValueError) as error:  # msgspec's are ValueErrors
+    except (OSError, ValueError, msgspec.MsgspecError) as error:  # a ValueError only from msgspec 0.20 on
         raise LabelError(str(path), expected="a JSON file in COCO's form", received=str(error)) from error
 
 

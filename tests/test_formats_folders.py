@@ -10,6 +10,7 @@ import pytest
 from _trees import picture
 from intarsia.core.catalogue import find
 from intarsia.core.errors import DatasetNotFound, LabelError, PairingError, UnreadableFile
+from intarsia.data.dicom_files import as_bytes, ct_slice
 from intarsia.data.images import write_image, write_labels
 from intarsia.data.open import open_dataset
 
@@ -198,8 +199,6 @@ def test_labelme_names_with_brackets_and_a_mark_of_bytes(size, tmp_path):
 
 def test_dicom_upper_case_and_without_its_kind(tmp_path):
     pydicom = pytest.importorskip("pydicom")
-    from intarsia.data.dicom_files import as_bytes, ct_slice
-
     for number in range(2):
         file = tmp_path / f"{number}.DCM"
         file.write_bytes(as_bytes(ct_slice(np.full((4, 5), number, np.int16), "a", number, None)))
@@ -245,3 +244,31 @@ def test_cityscapes_train_ids_where_there_are_no_others(tmp_path):
     assert open_dataset(tmp_path)[0].segments == segments
     write_labels(file.with_name("a_gtFine_labelIds.png"), np.full((4, 4), 8, np.uint8))
     assert open_dataset(tmp_path, objects=False)[0].segments.areas.tolist() == [16]
+
+
+def series(folder, values, *, key="a", gap=2.0):
+    pytest.importorskip("pydicom")
+    folder.mkdir(parents=True)
+    for number, value in enumerate(values):
+        array = np.full((4, 5), value, np.int16)
+        (folder / f"{number}.dcm").write_bytes(as_bytes(ct_slice(array, key, number, (gap, 1.0, 1.0))))
+
+
+@pytest.mark.parametrize("places", ["images/{}", "{}/images", "{}"])
+def test_dicom_a_series_as_label(places, tmp_path):
+    for case in ("x", "y"):
+        series(tmp_path / places.format(case), [100, 200, 300], key=case)
+        series(tmp_path / "labels" / case, [0, 3, 3], key=case)
+    data = open_dataset(tmp_path)
+    assert data.keys == [places.format(case) for case in ("x", "y")]
+    assert data.classes.names == ("background", "label 3")
+    assert data[1].image[:, 0, 0, 0].tolist() == [100, 200, 300]
+    assert data[1].segments.semantic(2)[:, 0, 0].tolist() == [0, 1, 1]
+    assert open_dataset(tmp_path, slices=True)[4].segments.semantic(2).tolist() == [[1] * 5] * 4
+
+
+def test_dicom_a_label_series_on_other_planes(tmp_path):
+    series(tmp_path / "images" / "x", [100, 200, 300])
+    series(tmp_path / "labels" / "x", [0, 3, 3], gap=2.5)
+    with pytest.raises(PairingError, match="expected labels on the planes of one series of images, received 1 series beside it, 0"):
+        open_dataset(tmp_path)

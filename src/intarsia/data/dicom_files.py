@@ -1,21 +1,30 @@
-"""DICOM as written: slices of CT, and DICOM-SEG."""
+"""DICOM files: what the slices of a series tell, and slices of CT and DICOM-SEG as written."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.core.errors import MissingExtra, UnreadableFile
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["as_bytes", "ct_slice", "dicom_seg"]
+__all__ = ["as_bytes", "ct_slice", "dicom_seg", "header_of", "height_of", "same_planes", "stacked"]
+
+TAGS = (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber",
+    "ReferencedSeriesSequence", "SegmentSequence", "PixelSpacing", "Rows", "Columns",
+)  # fmt: skip
 
 
 def as_bytes(dataset: Any) -> bytes:
@@ -85,3 +94,71 @@ def dicom_seg(segments: Segments, classes: ClassSet, planes: Sequence[Any], key:
         device_serial_number="1",
         omit_empty_frames=False,
     )
+
+
+def same_planes(images: list[Path], labels: list[Path]) -> bool:
+    """Whether two series have the same planes, to a hundredth of a mm."""
+    tags = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    ours, theirs = (
+        [
+            [header.Rows, header.Columns, *(float(v) for tag in tags for v in header.get(tag) or ())]
+            for header in map(header_of, files)
+        ]
+        for files in (images, labels)
+    )
+    return [len(one) for one in ours] == [len(one) for one in theirs] and np.allclose(ours, theirs, atol=1e-2)
+
+
+def height_of(header: Any) -> float:
+    """Where a slice lies along the normal of its plane; without a position, its number."""
+    if "ImagePositionPatient" not in header or "ImageOrientationPatient" not in header:
+        return float(header.get("InstanceNumber", 0) or 0)
+    across, down = np.reshape([float(value) for value in header.ImageOrientationPatient], (2, 3))
+    return float(np.dot(np.cross(across, down), [float(value) for value in header.ImagePositionPatient]))
+
+
+def stacked(files: Sequence[Path]) -> NDArray[Any]:
+    """(D, H, W) the planes of a series, rescaled."""
+    planes = [_pixels(file) for file in files]
+    strange = next((file for file, plane in zip(files, planes, strict=True) if plane.shape != planes[0].shape), None)
+    if strange is not None:
+        raise UnreadableFile(str(strange), expected=f"the size of the series, {planes[0].shape}", received="another")
+    return np.stack(planes)
+
+
+def _pixels(file: Path) -> NDArray[Any]:
+    """(H, W) of a slice, rescaled."""
+    dataset = _read(file)
+    try:
+        stored: NDArray[Any] = dataset.pixel_array
+    except (AttributeError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise UnreadableFile(str(file), expected="pixels of a known kind", received=str(error).splitlines()[0]) from error
+    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    if slope == 1 and intercept == 0:
+        return stored
+    values = stored * slope + intercept
+    if slope % 1 or intercept % 1 or abs(values).max(initial=0) > np.iinfo(np.int16).max:
+        return values.astype(np.float32)
+    return values.astype(np.int16)
+
+
+@lru_cache(maxsize=4096)
+def header_of(file: Path) -> Any:
+    """The tags that say what a file is."""
+    return _read(file, stop_before_pixels=True, specific_tags=list(TAGS))
+
+
+def _read(file: Path, **options: Any) -> Any:
+    pydicom = _pydicom()
+    try:
+        return pydicom.dcmread(file, **options)
+    except (OSError, ValueError, AttributeError, EOFError, pydicom.errors.InvalidDicomError) as error:
+        raise UnreadableFile(str(file), expected="a DICOM file", received=str(error).splitlines()[0]) from error
+
+
+def _pydicom() -> Any:
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingExtra("reading DICOM", extra="volume") from error
+    return pydicom

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import DatasetNotFound, LabelError, MissingExtra, UnreadableFile
+from intarsia.core.errors import DatasetNotFound, LabelError, PairingError
 from intarsia.data.class_files import find_class_file, read_classes, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
-from intarsia.data.dicom_files import as_bytes, ct_slice, dicom_seg
-from intarsia.data.folders import MASK_FOLDERS, found_images, walked, whole_folder
+from intarsia.data.dicom_files import as_bytes, ct_slice, dicom_seg, header_of, height_of, same_planes, stacked
+from intarsia.data.folders import IMAGE_FOLDERS, MASK_FOLDERS, found_images, walked, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
 from intarsia.ops.packing import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -32,16 +32,15 @@ __all__ = ["DICOM"]
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """The SOP class of DICOM-SEG (PS3.3, A.51)."""
-TAGS = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber",
-    "ReferencedSeriesSequence", "SegmentSequence", "PixelSpacing",
-)  # fmt: skip
+LABEL = "label"
+"""What stands before the number of a series in a folder of labels."""
 
 
 class DICOM:
     """Slices `*.dcm` anywhere below the folder, a series a volume, its planes in the order of their positions; a DICOM-SEG among
     them holds the truth of the series that it refers to, a segment a row, of the class that its label names. Values are those after
-    rescaling (Hounsfield units in CT). A series without segmentation has no truth. Keys are the folders of the series.
+    rescaling (Hounsfield units in CT). A series without one, in a folder of labels such as `labels/CASE/` beside `images/CASE/`,
+    holds the ids of the series on the same planes. Other series have no truth. Keys are the folders of the series.
 
     DICOM PS3.3; read and written by pydicom and highdicom.
     """
@@ -75,20 +74,23 @@ class DICOM:
         series, truths = _found(path)
         if not series:
             raise DatasetNotFound(str(path), expected=DICOM.looks, received="neither")
+        series, labels = _parted(path, series, truths)
         names = {files[0].parent.relative_to(path).as_posix(): uid for uid, files in series.items()}
         if len(names) < len(series):  # several series in a folder
             names = {f"{files[0].parent.relative_to(path).as_posix()}/{uid}": uid for uid, files in series.items()}
         names = {key.removeprefix("./") if key != "." else path.name: uid for key, uid in names.items()}
-        records = [Record(key, series[uid][0], truths.get(uid)) for key, uid in sorted(names.items())]
+        first = truths | {uid: files[0] for uid, files in labels.items()}
+        records = [Record(key, series[uid][0], first.get(uid)) for key, uid in sorted(names.items())]
         if slices:
             records = [
                 Record(f"{record.key}/{plane:04d}", record.image, record.label)
                 for record in records
                 for plane in range(len(series[names[record.key]]))
             ]
-        classes = _classes(path, list(truths.values()))
-        reader = DicomReader({key: tuple(series[uid]) for key, uid in names.items()}, classes, slices)
-        return Dataset(found_images(records, [path]), classes, reader, name=path.name, root=path, format="dicom")
+        coding = _coding(path, list(truths.values()), list(labels.values()))
+        ids = {key: tuple(labels[uid]) for key, uid in names.items() if uid in labels}
+        reader = DicomReader({key: tuple(series[uid]) for key, uid in names.items()}, ids, coding, slices)
+        return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="dicom")
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:
@@ -117,37 +119,40 @@ class DicomReader:
 
     files: dict[str, tuple[Path, ...]]
     """Of each key the slices in the order of their positions."""
-    classes: ClassSet
+    ids: dict[str, tuple[Path, ...]]
+    """Of the keys that have one the slices of the label series."""
+    coding: Coding
     slices: bool
 
     def image(self, record: Record) -> NDArray[Any]:
         """(D, H, W, 1), or (H, W, 1) of a slice: int16 or uint16 where rescaling leaves whole numbers, else float32."""
-        files = self._files(record)
-        planes = [_pixels(file) for file in files]
-        strange = next((file for file, plane in zip(files, planes, strict=True) if plane.shape != planes[0].shape), None)
-        if strange is not None:
-            raise UnreadableFile(str(strange), expected=f"the size of the series, {planes[0].shape}", received="another")
-        volume = np.stack(planes)[..., None]  # (D, H, W, 1)
+        volume = stacked(self._files(record))[..., None]  # (D, H, W, 1)
         return volume[0] if self.slices else volume
 
     def segments(self, record: Record) -> Segments | None:
-        """A row for each segment that has a pixel. LabelError for a label that is no class."""
+        """A row for each segment that has a pixel, or for each class. LabelError for a label that is no class."""
         if record.label is None:
             return None
-        slices = tuple(str(_header(file).get("SOPInstanceUID", "")) for file in self._files(record))
-        masks, labels = _masks(record.label, slices)  # (D, H, W, N)
-        strange = next((label for label in labels if label not in self.classes.index_of), None)
+        if files := self._labels(record):
+            labels = stacked(files)
+            if labels.dtype.kind not in "ui":
+                raise LabelError(str(files[0]), expected="whole numbers", received=labels.dtype)
+            return self.coding.segments(labels[0] if self.slices else labels, str(files[0]))
+        slices = tuple(str(header_of(file).get("SOPInstanceUID", "")) for file in self._files(record))
+        masks, names = _masks(record.label, slices)  # (D, H, W, N)
+        classes = self.coding.classes
+        strange = next((name for name in names if name not in classes.index_of), None)
         if strange is not None:
-            known = ", ".join(self.classes.names)
+            known = ", ".join(classes.names)
             raise LabelError(str(record.label), expected=f"segments labelled {known}", received=repr(strange))
-        rows = [self.classes.index(label) for label in labels]
+        rows = [classes.index(name) for name in names]
         stack = np.moveaxis(masks[0] if self.slices else masks, -1, 0)  # (N, D, H, W), or (N, H, W)
         return pack(stack, rows).compact()
 
     def grid(self, record: Record) -> dict[str, Any]:
         """Spacing in mm along each axis, and in `geo` where the first voxel lies and how the axes run."""
         files = self._files(record)
-        first, last = _header(files[0]), _header(files[-1])
+        first, last = header_of(files[0]), header_of(files[-1])
         measures = first.get("PixelSpacing")
         if measures is None or not hasattr(first, "ImagePositionPatient"):
             return {}
@@ -161,13 +166,19 @@ class DicomReader:
 
     def content(self, record: Record) -> Iterator[bytes]:
         """The ends of the files."""
-        return ends(*self._files(record), record.label)
+        return ends(*self._files(record), *(self._labels(record) or (record.label,)))
 
     def _files(self, record: Record) -> tuple[Path, ...]:
+        return self._planes(self.files, record)
+
+    def _labels(self, record: Record) -> tuple[Path, ...]:
+        return self._planes(self.ids, record)
+
+    def _planes(self, files: dict[str, tuple[Path, ...]], record: Record) -> tuple[Path, ...]:
         if not self.slices:
-            return self.files[record.key]
+            return files.get(record.key, ())
         key, _, plane = record.key.rpartition("/")
-        return self.files[key][int(plane) : int(plane) + 1]
+        return files.get(key, ())[int(plane) : int(plane) + 1]
 
 
 def _found(path: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
@@ -175,50 +186,62 @@ def _found(path: Path) -> tuple[dict[str, list[Path]], dict[str, Path]]:
     series: dict[str, list[tuple[float, Path]]] = {}
     truths: dict[str, Path] = {}
     for file in sorted(_files(path)):
-        header = _header(file)
+        header = header_of(file)
         if header.get("SOPClassUID") == SEGMENTATION:
             for referred in header.get("ReferencedSeriesSequence", []):
                 truths[str(referred.SeriesInstanceUID)] = file
         else:
-            series.setdefault(str(header.get("SeriesInstanceUID", file.parent)), []).append((_height(header), file))
+            name = str(header.get("SeriesInstanceUID", file.parent))
+            if not set(MASK_FOLDERS).isdisjoint(file.relative_to(path).parts[:-1]):
+                name = f"{LABEL} {name}"  # some tools leave a label the number of its image
+            series.setdefault(name, []).append((height_of(header), file))
     return {uid: [file for _, file in sorted(files)] for uid, files in series.items()}, truths
+
+
+def _parted(
+    path: Path, series: dict[str, list[Path]], truths: Collection[str]
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """The series of images, and the label series of those that have one. PairingError for a label series on no image's planes."""
+    plain = {uid: uid.removeprefix(f"{LABEL} ") for uid in series}
+    series = {plain[uid] if plain[uid] in truths and plain[uid] not in series else uid: files for uid, files in series.items()}
+    images = {uid: files for uid, files in series.items() if not uid.startswith(LABEL)}
+    if not images:
+        return {uid.removeprefix(f"{LABEL} "): files for uid, files in series.items()}, {}
+
+    def case(files: list[Path]) -> list[str]:
+        return [part for part in files[0].relative_to(path).parts[:-1] if part not in (*IMAGE_FOLDERS, *MASK_FOLDERS)]
+
+    labels: dict[str, list[Path]] = {}
+    for uid in series.keys() - images.keys():
+        near = [image for image in images if case(images[image]) == case(series[uid])]
+        found = [image for image in near if same_planes(images[image], series[uid])]
+        if len(found) != 1 or found[0] in labels:
+            raise PairingError(
+                str(series[uid][0].parent),
+                expected="labels on the planes of one series of images",
+                received=f"{len(near)} series beside it, {len(found)} on its {len(series[uid])} planes",
+                hint="Resample the labels to the planes of the images, nearest neighbour.",
+            )
+        labels[found[0]] = series[uid]
+    return images, labels
 
 
 def _files(path: Path) -> Iterator[Path]:
     return (file for file in walked(path) if file.suffix.lower() == ".dcm" and not file.name.startswith("."))
 
 
-def _height(header: Any) -> float:
-    """Where a slice lies along the normal of its plane; without a position, its number."""
-    if "ImagePositionPatient" not in header or "ImageOrientationPatient" not in header:
-        return float(header.get("InstanceNumber", 0) or 0)
-    across, down = np.reshape([float(value) for value in header.ImageOrientationPatient], (2, 3))
-    return float(np.dot(np.cross(across, down), [float(value) for value in header.ImagePositionPatient]))
-
-
-def _classes(path: Path, truths: Sequence[Path]) -> ClassSet:
-    """By a class file, else the labels of all segments, sorted."""
+def _coding(path: Path, truths: Sequence[Path], labels: Sequence[Sequence[Path]]) -> Coding:
+    """By a class file, else the labels of all segments, sorted, or the ids of the label series with background 0."""
     file = find_class_file(path)
     if file is not None:
-        return read_classes(file).classes
-    names = sorted({str(segment.SegmentLabel) for truth in truths for segment in _header(truth).get("SegmentSequence", [])})
-    return ClassSet(tuple(names) or ("none",), nothing=True)
-
-
-def _pixels(file: Path) -> NDArray[Any]:
-    """(H, W) of a slice, rescaled."""
-    dataset = _read(file)
-    try:
-        stored: NDArray[Any] = dataset.pixel_array
-    except (AttributeError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise UnreadableFile(str(file), expected="pixels of a known kind", received=str(error).splitlines()[0]) from error
-    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    if slope == 1 and intercept == 0:
-        return stored
-    values = stored * slope + intercept
-    if slope % 1 or intercept % 1 or abs(values).max(initial=0) > np.iinfo(np.int16).max:
-        return values.astype(np.float32)
-    return values.astype(np.int16)
+        return read_classes(file)
+    if labels and truths:
+        raise LabelError(str(path), expected="a class file, for labels of both kinds", received="none")
+    if labels:
+        ids = sorted({0}.union(*(np.unique(stacked(files)).tolist() for files in labels)))
+        return Coding(ClassSet(tuple(f"label {value}" if value else "background" for value in ids)), tuple(ids))
+    names = sorted({str(segment.SegmentLabel) for truth in truths for segment in header_of(truth).get("SegmentSequence", [])})
+    return Coding.from_classes(ClassSet(tuple(names) or ("none",), nothing=True))
 
 
 @lru_cache(maxsize=2)
@@ -235,25 +258,3 @@ def _masks(file: Path, slices: tuple[str, ...]) -> tuple[NDArray[np.bool_], list
         raise LabelError(str(file), expected="segments on the slices of its series", received=str(error).splitlines()[0]) from error
     labels = [str(segmentation.get_segment_description(number).SegmentLabel) for number in segmentation.segment_numbers]
     return np.asarray(masks) > 0, labels
-
-
-@lru_cache(maxsize=4096)
-def _header(file: Path) -> Any:
-    """The tags that say what a file is."""
-    return _read(file, stop_before_pixels=True, specific_tags=list(TAGS))
-
-
-def _read(file: Path, **options: Any) -> Any:
-    pydicom = _pydicom()
-    try:
-        return pydicom.dcmread(file, **options)
-    except (OSError, ValueError, AttributeError, EOFError, pydicom.errors.InvalidDicomError) as error:
-        raise UnreadableFile(str(file), expected="a DICOM file", received=str(error).splitlines()[0]) from error
-
-
-def _pydicom() -> Any:
-    try:
-        import pydicom
-    except ImportError as error:
-        raise MissingExtra("reading DICOM", extra="volume") from error
-    return pydicom

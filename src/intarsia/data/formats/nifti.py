@@ -5,20 +5,22 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import DatasetNotFound, LabelError, PairingError
+from intarsia.core.errors import DatasetNotFound, LabelError, MissingExtra, PairingError, UnreadableFile
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import write_bytes
-from intarsia.data.nifti_files import check_grid, loaded, nibabel_of, nifti_files, stem_of, volume_of
+from intarsia.data.nifti_files import check_grid, nifti_files, stem_of
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class NIfTI:
             records = [
                 Record(f"{record.key}/{plane:04d}", record.image, record.label, record.split)
                 for record in records
-                for plane in range(loaded(files[record.key][0]).shape[2])
+                for plane in range(_loaded(files[record.key][0]).shape[2])
             ]
         coding = _coding(path, [label for _, label, _ in cases.values() if label is not None])
         reader = NiftiReader({key: tuple(images) for key, images in files.items()}, coding, slices)
@@ -96,7 +98,7 @@ class NIfTI:
         """Write `images/KEY.nii.gz` and `labels/KEY.nii.gz`, or `imagesTr` and `imagesTs` where there are splits, on the grid of
         each sample, and `classes.json`.
         """
-        nibabel = nibabel_of()
+        nibabel = _nibabel()
         check(NIfTI, dataset, "nifti")
         coding = Coding.from_classes(dataset.classes)
         places = {"": ("images", "labels"), "train": FOLDERS[0][:2], "test": FOLDERS[1][:2]}
@@ -124,7 +126,7 @@ class NiftiReader:
     def image(self, record: Record) -> NDArray[Any]:
         """(D, H, W, C), or (H, W, C) of a slice, in the file's own dtype."""
         key, plane = self._case(record)
-        volumes = [volume_of(file) for file in self.files[key]]
+        volumes = [_volume(file) for file in self.files[key]]
         strange = next((volume.shape for volume in volumes if volume.shape != volumes[0].shape), None)
         if strange is not None:
             raise PairingError(key, expected=f"channels of one size, {volumes[0].shape}", received=strange)
@@ -136,8 +138,8 @@ class NiftiReader:
         if record.label is None:
             return None
         key, plane = self._case(record)
-        check_grid(self.files[key][0], record.label)
-        volume = volume_of(record.label)
+        check_grid(_loaded(self.files[key][0]), _loaded(record.label), record.label)
+        volume = _volume(record.label)
         if volume.ndim == 4 and volume.shape[-1] > 1:
             raise LabelError(str(record.label), expected="one id for each voxel", received=f"{volume.shape[-1]} values")
         labels = (volume if volume.ndim == 3 else volume[..., 0])[plane]  # (D, H, W, 1) -> (D, H, W)
@@ -151,7 +153,7 @@ class NiftiReader:
     def grid(self, record: Record) -> dict[str, Any]:
         """Spacing in mm along each axis of ours, and the affine of the file."""
         key, _ = self._case(record)
-        header = loaded(self.files[key][0]).header
+        header = _loaded(self.files[key][0]).header
         spacing = tuple(float(value) for value in reversed(header.get_zooms()[:3]))
         if self.slices:
             return {"spacing": spacing[1:]}
@@ -243,6 +245,44 @@ def _coding(path: Path, labels: list[Path]) -> Coding:
         raise LabelError(str(file), expected='"labels": {"background": 0, "tumour": 1}', received=told)
     if find_class_file(path) or not labels:
         return coding_near(path, above=0)
-    ids = sorted({0, *np.unique(volume_of(labels[0])).astype(int).tolist()})
+    ids = sorted({0, *np.unique(_volume(labels[0])).astype(int).tolist()})
     names = tuple("background" if value == 0 else f"label {value}" for value in ids)
     return Coding(ClassSet(names, ((0, 0, 0), *ClassSet(names).colours[1:]), things=()), tuple(ids))
+
+
+@lru_cache(maxsize=2)
+def _volume(file: Path) -> NDArray[Any]:
+    """(D, H, W) or (D, H, W, C) in the file's own dtype where it has no scale of its own; kept, for its slices."""
+    image = _loaded(file)
+    try:
+        if file.suffix.lower() == ".gz":  # nibabel stops before the check sum at the end
+            image = type(image).from_bytes(gzip.decompress(file.read_bytes()))
+        array: NDArray[Any] = np.asanyarray(image.dataobj)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise UnreadableFile(str(file), expected="a whole NIfTI file", received=str(error)) from error
+    array = array.astype(np.float32) if array.dtype == np.float64 else array.astype(array.dtype.newbyteorder("="), copy=False)
+    volume = np.ascontiguousarray(array.transpose(2, 1, 0, *range(3, array.ndim)))  # (i, j, k, C) -> (D, H, W, C)
+    volume.flags.writeable = False
+    return volume
+
+
+def _loaded(file: Path) -> Any:
+    """The image of nibabel, its voxels not read yet. Raises UnreadableFile for what is none, or of other axes than 3 and C."""
+    nibabel = _nibabel()
+    try:
+        image = nibabel.load(file)
+    except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+        raise UnreadableFile(str(file), expected="a NIfTI file", received=str(error)) from error
+    if len(image.shape) not in (3, 4):
+        hint = "An image of two axes belongs into images/ + masks/ as PNG or TIFF."
+        raise UnreadableFile(str(file), expected="a volume of 3 axes, or 4 with channels", received=image.shape, hint=hint)
+    return image
+
+
+def _nibabel() -> Any:
+    """The package. Raises MissingExtra where it is not installed."""
+    try:
+        import nibabel
+    except ImportError as error:
+        raise MissingExtra("reading NIfTI", extra="volume") from error
+    return nibabel

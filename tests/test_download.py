@@ -59,6 +59,7 @@ def server(tmp_path, monkeypatch):
     running = Server(archive.read_bytes())
     yield running
     running.server.shutdown()
+    running.server.server_close()
 
 
 def sources(server: Server, checksum: str = "") -> dict[str, Source]:

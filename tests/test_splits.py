@@ -136,6 +136,22 @@ def test_only_its_name_waives_a_leak_of_groups():
     assert splits.apply(data(2, 1), waive=("leak",)).splits == ("train", "val")
 
 
+def test_the_waiver_of_a_training_reaches_the_file_of_splits(tmp_path):
+    from _trees import sample
+    from intarsia.api.data import convert
+    from intarsia.api.training import train
+
+    samples = [sample(0), sample(1)]
+    pictures = [Sample(one.image, one.segments, key=f"s{number}") for number, one in enumerate(samples)]
+    convert(Dataset.from_samples(pictures, ClassSet(("a", "b", "c"))), tmp_path / "data", "mask_folder")
+    file = tmp_path / "splits.json"
+    Splits({"s0": "train", "s1": "val"}, groups={"s0": "p1", "s1": "p1"}).write(file)
+    given = {"data_args": {"splits": str(file)}, "epochs": 1, "model_args": {"widths": (4, 8)}, "quiet": True}
+    with pytest.raises(LeakError, match="--waive leak"):
+        train(tmp_path / "data", out=tmp_path / "run", **given)
+    assert train(tmp_path / "data", out=tmp_path / "run", waive=("leak",), **given).metrics
+
+
 def test_a_file_may_say_validation(tmp_path):
     (tmp_path / "split.json").write_text('{"splits": {"train": ["i000"], "Validation": ["i001"], "valid": ["i002"]}}')
     assert read_splits(tmp_path / "split.json").apply(data(3, 1)).split("val").keys == ["i001", "i002"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ Data = Dataset | str | Path
 Measures = Sequence[str] | Mapping[str, Mapping[str, Any]]
 
 
-def opened(data: Data, format: str | None = None, data_args: Mapping[str, Any] | None = None) -> Dataset:
-    """The data set, opened where a folder is given."""
-    return data if isinstance(data, Dataset) else open_dataset(data, format=format, **(data_args or {}))
+def opened(
+    data: Data, format: str | None = None, data_args: Mapping[str, Any] | None = None, *, waive: Collection[str] = ()
+) -> Dataset:
+    """The data set, opened where a folder is given, with the errors that `waive` names passed over."""
+    return data if isinstance(data, Dataset) else open_dataset(data, format=format, **{"waive": waive} | dict(data_args or {}))
 
 
 def options_of(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any:

@@ -44,7 +44,7 @@ def train(
     from intarsia.engine.training import start
 
     options = options_of(TrainOptions, options, changes)
-    dataset = opened(data, options.format, options.data_args)
+    dataset = opened(data, options.format, options.data_args, waive=options.waive)
     if not options.settings:
         dataset, options = _planned(dataset, options, quiet=quiet)
     used = {record for split in (options.split, options.val_split) for record in dataset.split(split).records}

@@ -13,6 +13,8 @@ from intarsia.data.label_cache import LabelCache
 from intarsia.data.splits import read_splits
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from intarsia.data.dataset import Dataset
     from intarsia.data.holds import Format
 
@@ -30,14 +32,15 @@ def open_dataset(
     seed: int = 0,
     splits: str | os.PathLike[str] | None = None,
     fold: int = 0,
+    waive: Collection[str] = (),
     cache_bytes: int = 256 << 20,
     **options: Any,
 ) -> Dataset:
     """The data set in a folder, its format found by asking each file of `data/formats`, or named; `options` are the format's own.
 
     `val` and `test` hold shares of the unsplit or train images back, the same on each machine for a `seed`; `splits` is a file that
-    says which image is in which split instead (see `make_splits`), `fold` which of its folds is val. The label cache takes up to
-    `cache_bytes` (see `LabelCache`).
+    says which image is in which split instead (see `make_splits`), `fold` which of its folds is val; `waive` may name "leak", the
+    error of a file whose splits share a group. The label cache takes up to `cache_bytes` (see `LabelCache`).
 
     A bare name such as "camvid" that is no folder here is looked for in the folder that INTARSIA_DATA names. Raises DatasetNotFound
     for a missing or unknown folder, OptionError for an unknown option, and the DataError of what does not fit in the files.
@@ -50,8 +53,9 @@ def open_dataset(
         if option not in known:
             raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
     opened = member.open(folder, **options)
-    divided = opened if splits is None else read_splits(Path(splits)).apply(opened, fold=fold)
-    divided.options = options | ({} if splits is None else {"splits": str(splits)} | ({"fold": fold} if fold else {}))
+    divided = opened if splits is None else read_splits(Path(splits)).apply(opened, fold=fold, waive=waive)
+    told = {"splits": splits and str(splits), "fold": fold, "waive": list(waive)}
+    divided.options = options | ({} if splits is None else {name: value for name, value in told.items() if value})
     dataset = divided.held_back(val=val, test=test, seed=seed)
     dataset.cache = LabelCache(cache_bytes)
     dataset.why = why

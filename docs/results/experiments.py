@@ -117,10 +117,15 @@ def train(experiment: str, data: str, weights: str, runs: str, names: list[str])
             "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
             "multiply_adds": multiply_adds(model.network, made.size),
         }
-        kept.mkdir(parents=True, exist_ok=True)
-        for file in ("scores.json", "counts.npz"):
-            shutil.copy(folder / "scores" / file, kept / file)
+        keep(folder / "scores", kept)
         (kept / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def keep(scores: Path, kept: Path) -> None:
+    """Copies what a table rests on."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for file in ("scores.json", "counts.npz"):
+        shutil.copy(scores / file, kept / file)
 
 
 def budget(experiment: str, data: str, rounds: int = 9) -> None:

@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from experiments import HERE, interval
+from experiments import HERE, interval, keep
 
 KEPT = HERE / "plans"
 SETS = {
@@ -52,9 +52,7 @@ def train(data: Path, runs: Path, names: list[str]) -> None:
         baselines(planned, split, folder)
         kept = KEPT / name
         for way in ("scores", "constant", "pixels"):
-            (kept / way).mkdir(parents=True, exist_ok=True)
-            for file in ("scores.json", "counts.npz"):
-                shutil.copy(folder / way / file, kept / way / file)
+            keep(folder / way, kept / way)
         facts = {
             "split": split,
             "scored": len(planned.split(split)),

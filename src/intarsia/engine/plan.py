@@ -155,10 +155,11 @@ def _cut(choose: Any, data: Dataset) -> Dataset:
     """The data as networks take it: planes of volumes, and pieces where there are few rasters; without val it is to get one."""
     more: dict[str, Any] = {}
     whys = []
-    if data.format in PLANES and len(data) and len(data[0].size) == 3:
+    first = data[0] if data.format in PLANES and len(data) else None
+    if first is not None and len(first.size) == 3:
         more["slices"] = True
-        apart = f", {data[0].spacing[0]:.3g} mm apart" if data[0].spacing else ""
-        whys.append(f"networks see planes, here {data[0].size[0]} of a volume{apart}")
+        apart = f", {first.spacing[0]:.3g} mm apart" if first.spacing else ""
+        whys.append(f"networks see planes, here {first.size[0]} of a volume{apart}")
     few = data.format == "geotiff" and len(data) < FEW and "tile" not in data.options and "val" not in data.splits
     if few:
         more["tile"] = _tile([data[index].size for index in range(len(data))])

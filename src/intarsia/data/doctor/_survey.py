@@ -13,7 +13,7 @@ from intarsia.core.errors import DataError, IntarsiaError
 from intarsia.data import folders
 from intarsia.data.class_files import find_class_file
 from intarsia.data.doctor._facts import Facts, read_facts
-from intarsia.data.formats.mask_folder import _meaning
+from intarsia.data.formats.mask_folder import meaning_of
 from intarsia.data.images import IMAGE_SUFFIXES
 from intarsia.data.inferring import inferred
 from intarsia.data.label_files import ColourLabels, IdLabels, ObjectLabels
@@ -118,7 +118,7 @@ def _told_by_masks(
         guess = None
         if classes is None and objects is None and not by_colour and find_class_file(path) is None:
             guess = inferred([one.label for one in records if one.image is not None and one.label is not None])
-        coding, labels, told = guess or (*_meaning(path, classes, options.get("void"), objects, by_colour), "")
+        coding, labels, told = guess or (*meaning_of(path, classes, options.get("void"), objects, by_colour), "")
     except IntarsiaError:
         return None, None, ()
     return coding.classes, labels, (told,) if told else ()

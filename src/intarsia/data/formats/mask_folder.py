@@ -23,7 +23,7 @@ from intarsia.data.records import FileReader, Record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MaskFolder"]
+__all__ = ["MaskFolder", "meaning_of"]
 
 
 class MaskFolder:
@@ -88,7 +88,7 @@ class MaskFolder:
         records = folders.split_by_lists(path, records)
         known = (classes, objects, find_class_file(path)) != (None, None, None) or by_colour
         guess = None if known else inferred([record.label for record in records if record.label is not None])
-        coding, reader, told = guess or (*_meaning(path, classes, void, objects, by_colour), "")
+        coding, reader, told = guess or (*meaning_of(path, classes, void, objects, by_colour), "")
         dataset = Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
         dataset.notes = (told,) if told else ()
         return dataset
@@ -128,7 +128,7 @@ def _file(folder: Path, kind: str, record: Record, suffix: str) -> Path:
     return folder / kind / record.split / f"{inner_key(record)}{suffix}"
 
 
-def _meaning(
+def meaning_of(
     path: Path,
     classes: ClassSet | Sequence[str] | Mapping[str, int] | str | Path | None,
     void: int | None,

@@ -32,6 +32,20 @@ def test_pictures_do_not_depend_on_the_number_of_workers(data):
         assert torch.equal(labels, other_labels)
 
 
+def test_batches_that_are_kept_stay_what_they_were(data):
+    """More of them than there is memory that is used again and again; and some given back in between, out of order."""
+    examples = Examples(data, data.classes, Pixels(), training((24, 32), base=(24, 32)), seed=3)
+    order = TrainingOrder(len(data), 2, range(12), seed=3)
+    alone = [batch.images for batch in batches(examples, order)]
+    assert len(alone) > 20
+    kept = {}
+    for number, batch in enumerate(batches(examples, order, workers=2)):
+        kept[number] = batch.images
+        if number % 3 == 2:
+            del kept[number - 1]
+    assert all(torch.equal(images, alone[number]) for number, images in kept.items())
+
+
 def test_no_epoch_and_no_sample_repeats_a_picture(data):
     seen = {image.numpy().tobytes() for _, images, _ in pictures(data, 2) for image in images}
     assert len(seen) == 16

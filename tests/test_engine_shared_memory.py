@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from intarsia.core import Segments
 from intarsia.engine.loader import Handover
-from intarsia.engine.shared_memory import packed, unpacked
+from intarsia.engine.shared_memory import SLOT, Slots, packed, unpacked
 
 DTYPES = ("bool", "int8", "uint8", "int16", "int64", "float32", "float64")
 
@@ -64,3 +67,47 @@ def test_a_worker_hands_over_samples_and_segments():
         for segments, ones in unpacked(box):
             assert segments == truth
             assert torch.equal(ones, torch.ones(2, 3))
+
+
+# -- slots -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_lent_until_the_last_view_of_it_is_gone():
+    slots = Slots(2)
+    values, kept = unpacked(packed((np.arange(4), torch.arange(3)), slots), slots)
+    part = kept[1:]
+    del values, kept
+    boxes = [packed(np.full(9, 7), slots) for _ in range(3)]
+    assert boxes[0].values == 1  # the other one
+    assert all(isinstance(box.values, torch.Tensor) for box in boxes[1:])  # none was free, and nothing is lost
+    assert part.tolist() == [1, 2]
+    del part
+    assert packed(np.arange(4), slots).values == 0
+
+
+def test_what_is_too_large_for_a_slot_has_memory_of_its_own():
+    slots = Slots(1)
+    assert slots.take(SLOT + 1) is None
+    assert slots.take(SLOT) == 0
+
+
+def test_a_forked_process_gives_nothing_back():
+    slots = Slots(1)
+    lent = unpacked(packed(np.arange(4), slots), slots)
+    child = os.fork()
+    if not child:
+        del lent
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert slots.take(1) is None
+    assert lent.tolist() == [0, 1, 2, 3]
+
+
+def test_what_is_lent_outlives_the_slots():
+    slots = Slots(1)
+    lent = unpacked(packed(np.arange(4), slots), slots)
+    del slots
+    gc.collect()
+    assert lent.tolist() == [0, 1, 2, 3]
+    del lent  # would be an unraisable error if the pipe were closed

@@ -54,7 +54,7 @@ class Targets:
             table = self.classes.new_zeros((batch, rows + 2)).long()  # (B, N+2): void, nothing, rows
             table[:, 0], table[:, 1], table[:, 2:] = -1, self.num_classes, self.classes
             starts = (rows + 2) * self.classes.new_tensor(range(batch)).int() + 1  # of each image's row of the table, at id 0
-            entries = top.int() + starts.view(-1, *[1] * (top.ndim - 1))  # (B, *S)
+            entries = top.flatten(1).to(starts.dtype, copy=True).add_(starts[:, None])  # (B, pixels); in place, for half the memory
             self._views["semantic"] = table.flatten().index_select(0, entries.flatten()).view(top.shape)  # (B, *S)
         return self._views["semantic"]
 

@@ -6,6 +6,7 @@ What a worker does (`pictures.py`) is a pure function of seed, epoch and key: ne
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from intarsia.core import Batch, Pixels, Sample, Segments, Targets
 from intarsia.engine.pictures import Examples, Ticket, random_state
-from intarsia.engine.shared_memory import Packed, packed, unpacked
+from intarsia.engine.shared_memory import Packed, Slots, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,18 +152,21 @@ def _loaded(
     """torch's DataLoader with a generator of its own: by default each pass over one draws from torch's random state, and then a
     resumed training, which makes one loader more, would drop out other units than one that was never killed.
     """
+    forked = bool(workers) and "fork" in get_all_start_methods()
+    # each worker makes one batch while two of its own wait, and the training has one; torch's thread that pins knows tensors alone
+    slots = Slots(3 * workers + 1) if forked and not pin_memory else None
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_sampler=order,
-        collate_fn=Handover(together) if workers else together,
+        collate_fn=Handover(together, slots) if workers else together,
         num_workers=workers,
         pin_memory=pin_memory,
         worker_init_fn=_quiet_worker if workers else None,
         # forked, workers share what was read already, one copy of a large JSON among them; Python 3.14 would begin them anew
-        multiprocessing_context="fork" if workers and "fork" in get_all_start_methods() else None,
+        multiprocessing_context="fork" if forked else None,
         generator=torch.Generator(),
     )
-    return map(unpacked, loader) if workers else iter(loader)
+    return map(partial(unpacked, slots=slots), loader) if workers else iter(loader)
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,10 @@ class Handover:
     """What a worker does last."""
 
     together: Callable[[Any], Any]
+    slots: Slots | None = None
 
     def __call__(self, samples: Any) -> Packed:
-        return packed(self.together(samples))
+        return packed(self.together(samples), self.slots)
 
 
 def _quiet_worker(_: int) -> None:

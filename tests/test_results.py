@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-SCRIPT = runpy.run_path(str(RESULTS / "experiments.py"))
+EXPERIMENTS = runpy.run_path(str(RESULTS / "experiments.py"))
 
 
-@pytest.mark.parametrize("experiment", [name for name in SCRIPT["EXPERIMENTS"] if (RESULTS / f"{name}.md").exists()])
+@pytest.mark.parametrize("experiment", EXPERIMENTS["EXPERIMENTS"])
 def test_the_tables_follow_from_the_counts(experiment: str) -> None:
     page = (RESULTS / f"{experiment}.md").read_text(encoding="utf-8")
-    table, commands = SCRIPT["tables"](experiment).split("\n\n")
+    table, commands = EXPERIMENTS["tables"](experiment).split("\n\n")
     assert len(table.splitlines()) > 3
     assert table in page
     assert commands in page
+
+
+def test_the_table_of_the_plans_follows_from_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(RESULTS), *sys.path])
+    plans = runpy.run_path(str(RESULTS / "plans.py"))
+    table = plans["tables"]()
+    assert len(table.splitlines()) == 2 + len(plans["SETS"])
+    assert table in (RESULTS / "plans.md").read_text(encoding="utf-8")

@@ -78,7 +78,9 @@ def _shares(segments: Segments, classes: ClassSet, width: int) -> NDArray[np.uin
     counts = np.bincount(segments.semantic(len(classes)).ravel() + np.int32(1), minlength=len(classes) + 2)
     share = counts / counts.sum()
     order = [index for index in np.argsort(-counts[1:-1], kind="stable").tolist() if counts[index + 1]]
-    notes = {index: f"{share[index + 1]:.1%}  (class {index})" for index in order}
+    notes = {
+        index: f"{share[index + 1]:.1%}" + (f"  (class {index})" if classes.names[index] != str(index) else "") for index in order
+    }
     notes |= {-1: f"{share[0]:.1%}", len(classes): f"{share[-1]:.1%}"}
     return legend(classes, order, width=width, void=bool(counts[0]), nothing=bool(counts[-1]), notes=notes)
 

@@ -26,5 +26,5 @@ near_duplicates = Check(
     "note",
     _cases,
     "{count} image{s} that look almost as another of the same split: {first}",
-    "Right for frames of a video; in a split by chance keep them together: intarsia split DATA --group-by EXPRESSION",
+    "Right for frames of a video; in a split by chance keep them together: intarsia split DATA --group-by similar",
 )

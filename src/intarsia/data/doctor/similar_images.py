@@ -104,5 +104,5 @@ similar_images = Check(
     "warning",
     _cases,
     "{count} image{s} that look almost as one in another split: {first}",
-    "Split by scene, patient or day: intarsia split DATA --group-by EXPRESSION",
+    "Split by scene, patient or day, or by what looks alike: intarsia split DATA --group-by EXPRESSION, or similar",
 )

@@ -242,6 +242,9 @@ def test_interrupted_is_exit_130(monkeypatch, capsys):
     monkeypatch.setitem(vars(intarsia), "train", failing(KeyboardInterrupt()))
     assert main(["train", "d"]) == 130
     assert capsys.readouterr().err == "intarsia: interrupted\n"
+    monkeypatch.setitem(vars(intarsia), "train", failing(KeyboardInterrupt("`intarsia resume r` goes on")))
+    assert main(["train", "d"]) == 130
+    assert capsys.readouterr().err == "intarsia: interrupted; `intarsia resume r` goes on\n"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, OptionError
 from intarsia.data.convert import LOSABLE, convert, simplified
 from intarsia.data.dataset import Dataset
-from intarsia.data.holds import Holds
+from intarsia.data.holds import Holds, background_of
+from intarsia.data.images import read_labels
 from intarsia.data.open import open_dataset
 
 ROADS = ClassSet(("sky", "road", "Car"), things=("Car",), void=("Void",))
@@ -82,6 +83,47 @@ def test_a_single_class_takes_the_name_of_the_format(tmp_path):
         convert(data, tmp_path / "out", "object_masks")
     convert(data, tmp_path / "out", "object_masks", lose=("classes",))
     assert open_dataset(tmp_path / "out", objects="cell")[0].segments == segments
+
+
+def test_what_is_nothing_is_the_background_of_voc(tmp_path):
+    """Readers of VOC take 0 for it, and 255 for what is not scored."""
+    with pytest.raises(CannotHold, match="nothing, which pixels are nothing: they become void, in voc the class background, id 0"):
+        convert(named("a"), tmp_path / "out", "voc")
+    convert(named("a"), tmp_path / "out", "voc", lose=("nothing",))
+    back = open_dataset(tmp_path / "out")
+    assert (back.classes.names, back.classes.things, back.classes.colours[0]) == (("background", "cell"), ("cell",), (0, 0, 0))
+    labels = read_labels(tmp_path / "out" / "SegmentationClass" / "a.png")
+    assert (labels[3, 4], labels[0, 0], np.unique(labels).tolist()) == (1, 0, [0, 1])
+    empty = Dataset.from_samples([Sample(picture(0), Segments.empty((12, 16)), key="a")], CELL)
+    convert(empty, tmp_path / "empty", "voc", lose=("nothing",))
+    assert open_dataset(tmp_path / "empty")[0].segments.classes.tolist() == [0]
+
+
+@pytest.mark.parametrize("to", ["coco_instances", "yolo"])
+def test_a_background_is_no_object(to, tmp_path):
+    convert(named("a", splits=("train",)), tmp_path / "voc", "voc", lose=("nothing",))
+    voc = open_dataset(tmp_path / "voc")
+    with pytest.raises(CannotHold, match="the class background, which would be an object in each image where objects alone"):
+        convert(voc, tmp_path / "out", to)
+    convert(voc, tmp_path / "out", to, lose=("background",))
+    back = open_dataset(tmp_path / "out")
+    assert (back.classes.names, back.classes.nothing) == (("cell",), True)
+    assert back[0].segments == named("a")[0].segments
+
+
+def test_a_refusal_can_be_read(tmp_path):
+    one = named("a")[0]
+    several = Dataset.from_samples([Sample(one.image, Segments([[*[[1] * 16] * 6, *[[2] * 16] * 6]], [0, 0]), key="a")], CELL)
+    with pytest.raises(CannotHold) as caught:
+        convert(several, tmp_path / "out", "ade20k", lose=("splits",))
+    assert "instances: several segments of one class where one segment per class has a place in 1 image" in str(caught.value)
+    assert "classes: pixels that may be of no class where a class for each pixel has a place" in str(caught.value)
+
+
+def test_the_name_of_void_is_no_loss_where_there_is_none(tmp_path):
+    convert(named("a"), tmp_path / "coco", "coco_instances")
+    convert(open_dataset(tmp_path / "coco"), tmp_path / "labelme", "labelme", lose=())
+    assert open_dataset(tmp_path / "labelme")[0].segments == named("a")[0].segments
 
 
 def test_unknown_names(tmp_path):
@@ -265,7 +307,11 @@ def check_held(data: Dataset, back: Dataset, target: Holds) -> None:
     """All that the target has room for is there."""
     holds = target.of(data.classes)
     single = len(data.classes) == len(back.classes) == 1  # the format has a name of its own
-    table = np.array([0 if single else back.classes.index(name) for name in data.classes.names] + [len(back.classes), -1])
+    lost = "" if holds.background else background_of(data.classes)  # becomes nothing
+    names = ["" if name == lost else name for name in data.classes.names]
+    table = np.array(
+        [0 if single else back.classes.index_of.get(name, len(back.classes)) for name in names] + [len(back.classes), -1]
+    )
     assert sorted(back.keys) == sorted(data.keys)
     for record in back.records:
         place = data.keys.index(record.key)
@@ -279,10 +325,11 @@ def check_held(data: Dataset, back: Dataset, target: Holds) -> None:
         before = table[want.segments.semantic(len(data.classes))]  # -1 is void, the last but one nothing
         after = got.segments.semantic(len(back.classes))
         nothing, void = before == len(back.classes), before < 0
+        filling = back.classes.index_of.get("background", -1) if holds.fills and nothing.any() else -1
         np.testing.assert_array_equal(
-            after, np.where(nothing & (not holds.nothing), -1, np.where(void & (not holds.void), len(back.classes), before))
+            after, np.where(nothing & (not holds.nothing), filling, np.where(void & (not holds.void), len(back.classes), before))
         )
-        if holds.instances and not want.segments.crowd.any():
+        if holds.instances and filling < 0 and not lost and not want.segments.crowd.any():
             masks = [sorted(each.mask(row).tobytes() for row in range(len(each))) for each in (want.segments, got.segments)]
             assert masks[0] == masks[1]
 

@@ -25,6 +25,9 @@ def numbered(count, size=(40, 60)):
     return labels
 
 
+NAMING = "Write codes.txt with id and class name on each line to name them: '0 background', '255 foreground'."
+
+
 @pytest.mark.parametrize("high", [1, 255])
 def test_two_values_are_background_and_foreground(high, tmp_path):
     data = tree(tmp_path, [np.where(np.arange(60) > 20 + number, high, 0) * np.ones((40, 1), np.int64) for number in range(3)])
@@ -32,7 +35,7 @@ def test_two_values_are_background_and_foreground(high, tmp_path):
     assert data[0].segments.areas.tolist() == [21 * 40, 39 * 40]
     assert data.notes == (
         f"No class file: 0 in the masks is taken for background, {high} for foreground. "
-        "Write codes.txt with one class name per line to name them.",
+        + ("Write codes.txt with one class name per line to name them.", NAMING)[high == 255],
     )
 
 

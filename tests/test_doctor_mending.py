@@ -300,7 +300,7 @@ def test_a_test_split_without_masks_is_sound_and_kept(tmp_path):
     root = clean(tmp_path / "data")
     for path in images(root)[:3]:
         write_image(root / "images/test" / f"t{path.name}", 255 - read_image(path))
-    assert checked(root).findings == ()
+    assert [finding.check for finding in checked(root).findings] == ["unlabelled_test"]
     unknown_ids(root)
     _, out, again = mend(root)
     assert again.sound

@@ -272,7 +272,7 @@ def test_a_training_by_the_clock_goes_on_with_the_time_it_had_left(tmp_path, clo
         return loss_of(self, batch)
 
     monkeypatch.setattr(Ingredients, "loss_of", broken)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"intarsia resume .*broken"):
         intarsia.train(data, out=str(tmp_path / "broken"), **options)
     monkeypatch.setattr(Ingredients, "loss_of", loss_of)
     assert read_tensors(tmp_path / "broken" / "state.safetensors")[1]["progress"]["trained"] == 2.0 * at

@@ -255,3 +255,23 @@ def test_yolo_a_split_by_list(line, tmp_path):
     (tmp_path / "val.txt").unlink()
     with pytest.raises(DatasetNotFound, match=r"val: a folder of images, or a .txt that lists them, received val.txt"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_coco_boxes_alone_are_no_truth(bare, tmp_path):
+    root = instances(tmp_path, "a.png", segmentation=None, id=7)
+    if bare:
+        (root / "instances.json").write_text((root / "instances.json").read_text().replace('"segmentation": null, ', ""))
+    told = r"instances.json: expected a segmentation for each object, received none for 1, such as annotation 7 of image 0. Boxes"
+    with pytest.raises(LabelError, match=told):
+        open_dataset(root)
+
+
+def test_geojson_without_the_property_tells_those_there_are(tmp_path):
+    from intarsia.data.formats.geotiff import _coding
+
+    shape = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    feature = {"type": "Feature", "properties": {"height": 3, "building": "yes"}, "geometry": shape}
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(LabelError, match="expected a property 'label', received only 'building', 'height'"):
+        _coding(tmp_path, [tmp_path / "a.geojson"], "label", None, None)

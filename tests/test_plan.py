@@ -100,17 +100,34 @@ def test_large_things_are_seen_whole():
     assert make_plan(data([small], things=("rare",)), CPU).settings["crop"] == (640, 640)
 
 
-def test_volumes_are_trained_plane_by_plane(tmp_path):
+def volumes(root, count, planes):
+    """Volumes of `planes` planes, the lower half of which show something."""
     nibabel = pytest.importorskip("nibabel")
-    for folder, array in (("imagesTr", np.random.default_rng(0).normal(size=(20, 24, 6))), ("labelsTr", np.ones((20, 24, 6)))):
-        (tmp_path / folder).mkdir()
-        for case in range(6):
+    label = np.zeros((20, 24, planes))
+    label[10:, :12] = 1
+    for folder, array in (("imagesTr", np.random.default_rng(0).normal(size=label.shape)), ("labelsTr", label)):
+        (root / folder).mkdir()
+        for case in range(count):
             name = f"case{case}_0000" if folder == "imagesTr" else f"case{case}"
             file = nibabel.Nifti1Image(array.astype(np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
-            nibabel.save(file, tmp_path / folder / f"{name}.nii.gz")
-    plan = make_plan(intarsia.open_dataset(tmp_path), OFFLINE)
+            nibabel.save(file, root / folder / f"{name}.nii.gz")
+    return intarsia.open_dataset(root)
+
+
+def test_of_a_single_volume_neighbouring_planes_are_held_back(tmp_path):
+    plan = make_plan(volumes(tmp_path, 1, 25), OFFLINE)
+    assert [record.key[-4:] for record in plan.data.split("val").records] == ["0010", "0011", "0012", "0013", "0014"]
+    assert "neighbouring planes in the middle, which yet resemble those beside them" in str(plan)
+    both = intarsia.open_dataset(tmp_path, slices=True, val=0.2, test=0.12)
+    held = {split: [int(key[-4:]) for key in both.split(split).keys] for split in ("val", "test")}
+    assert held == {"val": [8, 9, 10, 11, 12], "test": [13, 14, 15]}
+
+
+def test_volumes_are_trained_plane_by_plane(tmp_path):
+    plan = make_plan(volumes(tmp_path, 6, 6), OFFLINE)
     assert plan.settings["data_args"] == {"slices": True, "val": 0.2}
     assert "5 mm apart" in str(plan)
+    assert "neighbouring" not in str(plan)
     held = {record.image for record in plan.data.split("val").records}
     assert (len(plan.data.split("val")), len(held)) == (6, 1)  # the planes of one case, and none of another
 
@@ -169,6 +186,15 @@ def test_rare_classes_are_weighed_and_sought():
     rare = chosen(data([labels]))
     assert (rare["class_weights"], rare["rare_crops"]) == ("sqrt_median_frequency", 0.3)
     assert not {"class_weights", "rare_crops"} & chosen(data([layered()])).keys()
+
+
+def test_small_numbers_and_evaluations_are_told_as_they_are():
+    labels = np.zeros((300, 400), int)
+    labels[0, 0], labels[100:200] = 2, 1
+    assert "the rarest class, rare, has 0.00083% of the pixels" in str(make_plan(data([labels]), CPU))
+    plan = make_plan(data([layered()] * 110), CPU)
+    assert (plan.settings["epochs"], plan.settings["evaluate_every"]) == (55, 2)
+    assert "28 evaluations on the way" in str(plan)
 
 
 def test_few_images_are_seen_more_often():

@@ -230,3 +230,62 @@ def test_an_image_in_two_splits_is_an_error_that_only_its_name_waives(tmp_path):
         train(leaky, out=tmp_path / "run")
     leaky.check(waive=("leak",))
     Dataset.from_samples(twice, ClassSet(("a", "b", "c")), splits=dict.fromkeys(splits, "train")).check()
+
+
+def test_folds_are_alike_in_size_and_told_in_order():
+    rng = np.random.default_rng(0)
+    samples = []
+    for number in range(82):
+        labels = rng.integers(0, 2, (4, 5)) * (rng.random() < 0.5) * (rng.random((4, 5)) < rng.random())
+        samples.append(Sample(np.zeros((4, 5, 1), np.uint8), Segments.from_semantic(labels, 2), key=f"i{number:03d}"))
+    splits = make_splits(Dataset.from_samples(samples, CLASSES), folds=5)
+    assert sorted(shares(splits).values()) == [16, 16, 16, 17, 17]
+    assert [part.split()[0] for part in str(splits).split(", ")] == ["0", "1", "2", "3", "4"]
+    assert str(Splits({"a": "val", "b": "extra", "c": "train"})) == "train 1, val 1, extra 1"
+
+
+def test_folds_leave_the_test_split_of_the_data_alone():
+    whole = data(15, 5)
+    own = Dataset.from_samples(list(whole), CLASSES, splits={key: "test" if key > "i009" else "train" for key in whole.keys})
+    splits = make_splits(own, folds=5)
+    assert len(splits.of) == 10
+    assert splits.notes == ["5 images of the data's own test split are in no fold, and stay test"]
+    parts = splits.apply(own, fold=1)
+    assert {split: len(parts.split(split)) for split in parts.splits} == {"train": 8, "val": 2, "test": 5}
+
+
+def test_a_missed_share_is_told():
+    of = {str(number): "val" if number < 4 else "train" for number in range(10)}
+    notes = Splits(of, made={"shares": {"train": 0.85, "val": 0.15}}).notes
+    assert notes[1] == "val was to have 15% of the images and has 40%, for groups stay whole"
+    assert make_splits(data(100, 10), val=0.2).notes == []
+
+
+def test_a_fold_is_to_be_named(tmp_path):
+    from _trees import mask_tree
+
+    mask_tree(tmp_path / "data", ("a", "b", "c", "d"))
+    make_splits(open_dataset(tmp_path / "data"), folds=2).write(tmp_path / "folds.json")
+    make_splits(open_dataset(tmp_path / "data"), val=0.25).write(tmp_path / "split.json")
+    with pytest.raises(OptionError, match=r"fold: expected 0 to 1, received none. Say which is val: fold=0"):
+        open_dataset(tmp_path / "data", splits=tmp_path / "folds.json")
+    with pytest.raises(OptionError, match="fold: expected a file of folds too, received 1. Name it: splits=FILE"):
+        open_dataset(tmp_path / "data", fold=1)
+    with pytest.raises(OptionError, match="expected splits that are folds, received fold=1 of splits train 3, val 1"):
+        open_dataset(tmp_path / "data", splits=tmp_path / "split.json", fold=1)
+    opened = open_dataset(tmp_path / "data", splits=tmp_path / "folds.json", fold=0)
+    assert opened.options == {"splits": str(tmp_path / "folds.json"), "fold": 0}
+    with pytest.raises(OptionError, match="Did you mean 'test'"):
+        open_dataset(tmp_path / "data", tst=0.1)
+
+
+@pytest.mark.parametrize("words", ["split {data} --val 0.25 --out {out}", "plan {data} --out {out}"])
+def test_a_file_that_is_there_is_not_written_over(words, tmp_path, capsys):
+    from _trees import mask_tree
+    from intarsia.cli import main
+
+    mask_tree(tmp_path / "data", ("a", "b", "c", "d"))
+    (tmp_path / "out").write_text("edited")
+    assert main(words.format(data=tmp_path / "data", out=tmp_path / "out").split()) == 1
+    assert "expected a new file" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "out").read_text() == "edited"

@@ -191,7 +191,9 @@ def test_a_loss_that_becomes_no_number_names_the_last_good_epoch(tmp_path, monke
     calls = iter(range(99))
     loss_of = Ingredients.loss_of
     monkeypatch.setattr(Ingredients, "loss_of", lambda self, batch: loss_of(self, batch) * (float("nan") if next(calls) > 3 else 1))
-    with pytest.raises(TrainingDiverged, match=r"epoch 2, step 2: .* Epoch 1 was the last good one: go on from its weights"):
+    with pytest.raises(
+        TrainingDiverged, match=r"epoch 2, step 2: .* Epoch 1 was the last with a finite loss: .* go on from its weights"
+    ):
         intarsia.train(specks(8), out=str(tmp_path / "run"), epochs=3, quiet=True, **TINY)
     assert intarsia.Run(tmp_path / "run").last.is_file()
 
@@ -210,3 +212,7 @@ def test_weights_that_become_no_number_in_the_last_step_of_an_epoch_are_not_kept
         intarsia.train(specks(8), out=str(tmp_path / "run"), epochs=3, quiet=True, **TINY)
     kept = read_tensors(intarsia.Run(tmp_path / "run").last)[0]
     assert all(value.isfinite().all() for value in kept.values())
+
+
+def test_a_class_that_is_everything_has_100_percent():
+    assert "has 100% of the training pixels" in never_predicted([["a"], ["a"]], 1.0, lambda: {"a": 0.9996})["never predicted: a"]

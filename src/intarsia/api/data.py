@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,8 @@ def doctor(
     """What is wrong with a folder of images and labels, with the remedy of each thing; `fix` is a new folder for a mended copy,
     `sheet` a picture to write of the first samples of each finding.
 
-    `size` is what images are resized to in training, if not their own; `.sound` of the report tells whether a training would be.
+    `size` is what images are resized to in training, if not their own; `.sound` of the report tells whether a training on the
+    original would be, `.copy` what was mended and what of it is still wrong.
     """
     from intarsia.data.examine import examine, mended
 
@@ -112,10 +114,8 @@ def doctor(
     if sheet is not None:
         from intarsia.engine.looking import draw_findings
 
-        draw_findings(report, Path(sheet))
-    if fix is not None:
-        mended(report, Path(fix))
-    return report
+        report = replace(report, sheet=draw_findings(report, Path(sheet)))
+    return report if fix is None else replace(report, copy=mended(report, Path(fix)))
 
 
 def split(

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if name not in COMMANDS:
         return _complain(f"unknown command {name!r}. {nearest(name, COMMANDS)}", code=2)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its warnings of broken files come beside our errors, and say less
     try:
         from intarsia.cli import commands
         from intarsia.cli.parse import parsed
@@ -64,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again when it flushes at exit
         return 0
-    except KeyboardInterrupt:
-        return _complain("interrupted", code=130)
+    except KeyboardInterrupt as stop:
+        return _complain("; ".join(("interrupted", *filter(None, stop.args))), code=130)
     except (IntarsiaError, OSError) as error:  # also a full disk, or a folder that must not be written to
         if os.environ.get("INTARSIA_TRACEBACK"):
             raise

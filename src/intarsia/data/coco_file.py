@@ -59,7 +59,8 @@ class ObjectEntry(Struct, gc=False):
 
     image_id: int
     category_id: int
-    segmentation: Raw = Raw(b"[]")
+    id: Any = None
+    segmentation: Raw = Raw(b"")
     bbox: tuple[float, float, float, float] | None = None
     area: float | None = None
     iscrowd: int | bool = 0
@@ -78,7 +79,8 @@ class Content(Struct):
 class CocoFile:
     """The objects of the images of one file; image numbers are places in `images`.
 
-    Raises LabelError for a file that is none of COCO's, an object of no image or category that is there, and ids given twice.
+    Raises LabelError for a file that is none of COCO's, an object of no image or category that is there, ids given twice, and an
+    object that is a box alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,6 +103,14 @@ class CocoFile:
                     received=f"{int(wrong.sum())} of others, such as {what}_id {getattr(entry, f'{what}_id')}",
                     hint="Remove them, or add what they belong to.",
                 )
+        bare = [entry for entry in objects if bytes(memoryview(entry.segmentation)[:4]) in (b"", b"null")]
+        if bare:
+            raise LabelError(
+                str(path),
+                expected="a segmentation for each object",
+                received=f"none for {len(bare)}, such as annotation {bare[0].id} of image {bare[0].image_id}",
+                hint="Boxes alone are for detection: export polygons or run lengths, or remove these annotations.",
+            )
         order = np.argsort(images, kind="stable")  # by image, each in the order of the file
         base = np.frombuffer(self.text, np.uint8).__array_interface__["data"][0]
         starts = np.array([_address(entry.segmentation) - base for entry in objects], np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, DataError, check_names
 from intarsia.data.folders import whole_folder
-from intarsia.data.holds import LOSABLE, inner_key
+from intarsia.data.holds import BACKGROUNDS, LOSABLE, background_of, inner_key
 from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
     from intarsia.data.dataset import Dataset
+    from intarsia.data.holds import Holds
     from intarsia.data.records import Reader, Record
 
 __all__ = ["LOSABLE", "compare", "convert", "simplified"]
@@ -50,7 +51,9 @@ def compare(format: Any, folder: Path, dataset: Dataset) -> None:
         copy = format.open(folder)
         want, got = ({(record.split, inner_key(record)): row for row, record in enumerate(one.records)} for one in (dataset, copy))
         wrong = [f"{key!r} in {split!r}" if split else repr(key) for split, key in sorted(want.keys() ^ got.keys())]
-        if not wrong and copy.classes == dataset.classes:  # others where reading takes an option, as for all labels of Cityscapes
+        if (
+            not wrong and copy.classes.names == dataset.classes.names
+        ):  # others where reading takes an option, as for all labels of Cityscapes
             pairs = ((dataset.segments(row), copy.segments(got[place]), place[1]) for place, row in want.items())
             wrong = [f"another number of segments in {key!r}" for a, b, key in pairs if _rows(a) != _rows(b)]
     except DataError as error:
@@ -66,7 +69,8 @@ def compare(format: Any, folder: Path, dataset: Dataset) -> None:
 
 def simplified(dataset: Dataset, format: Any, lose: Sequence[str]) -> Dataset:
     """The data set without what `lose` names and the format cannot hold; what it can hold stays, whether named or not."""
-    classes, holds = dataset.classes, format.holds
+    holds = format.holds
+    classes = _with_background(dataset.classes, holds, lose)
     held = format.held(classes) if "classes" in lose else classes
     records = dataset.records
     if "unlabelled" in lose and not holds.unlabelled:
@@ -75,12 +79,29 @@ def simplified(dataset: Dataset, format: Any, lose: Sequence[str]) -> Dataset:
         kept = {record.split for record in records if holds.has_split(record.split)} - {""}
         rest = "" if not kept and holds.has_split("") else next(split for split in holds.splits or ("train",) if split)
         records = tuple(record if record.split in kept else replace(record, split=rest) for record in records)
-    table = np.array([held.index_of.get(name, 0 if len(held) == 1 else -1) for name in classes.names], np.int64)
+    single = len(held) == len(dataset.classes) == 1  # which may have another name
+    table = np.array([held.index_of.get(name, 0 if single else -1) for name in dataset.classes.names], np.int64)
     part = dataset.subset(records)
-    part.reader = Simplified(dataset.reader, format, frozenset(lose), classes, table)
+    behind = next((index for index, name in enumerate(held.names) if holds.fills and name in BACKGROUNDS), -1)
+    part.reader = Simplified(dataset.reader, format, frozenset(lose), dataset.classes, table, behind)
     part.classes = held
     part.cache = type(part.cache)(dataset.cache.budget)  # what the other holds is not simplified
     return part
+
+
+def _with_background(classes: ClassSet, holds: Holds, lose: Sequence[str]) -> ClassSet:
+    """The classes without the background, or with one for what is nothing, first and black, where `lose` asks for that."""
+    lost = background_of(classes)
+    if "background" in lose and not holds.background and lost:
+        place = classes.index(lost)
+        groups = tuple(rest for group in classes.groups if (rest := tuple(name for name in group if name != lost)))
+        names, colours = classes.names[:place] + classes.names[place + 1 :], classes.colours[:place] + classes.colours[place + 1 :]
+        classes = replace(classes, names=names, colours=colours, groups=groups, nothing=True)
+    if "nothing" in lose and holds.fills and classes.nothing:
+        names, colours = (BACKGROUNDS[:1], ((0, 0, 0),)) if not set(BACKGROUNDS) & set(classes.names) else ((), ())
+        groups = ((*names, *classes.groups[0]), *classes.groups[1:])
+        classes = replace(classes, names=names + classes.names, colours=colours + classes.colours, groups=groups, nothing=False)
+    return classes
 
 
 @dataclass(frozen=True)
@@ -93,7 +114,9 @@ class Simplified:
     lose: frozenset[str]
     classes: ClassSet
     table: NDArray[np.int64]
-    """(C,) the class in the new data set of each old one."""
+    """(C,) the class in the new data set of each old one, -1 for one that is lost."""
+    behind: int
+    """The class in the new data set that nothing becomes, -1 for void."""
 
     def image(self, record: Record) -> NDArray[Any]:
         """As it is."""
@@ -128,15 +151,35 @@ class Simplified:
             segments = trained_segments(segments, self.classes, "classes")
         if "overlap" in lost:
             segments = _flat(segments)
+        if "background" in lost:
+            segments = segments.select(self.table[segments.classes] >= 0)
         ids = segments.ids
         if "void" in lost:
             ids = np.maximum(ids, 0)
-        if "nothing" in lost:
+        if "nothing" in lost and self.behind < 0:
             ids = np.concatenate([np.where(ids[:1] == 0, -1, ids[:1]), ids[1:]])
         segments = segments.with_ids(ids).with_classes(self.table[segments.classes])
+        if "nothing" in lost and self.behind >= 0:
+            segments = _filled(segments, self.behind)
         if "order" in lost:
             segments = segments.select(np.argsort(segments.classes, kind="stable"))
         return segments.compact() if lost else segments
+
+
+def _filled(segments: Segments, behind: int) -> Segments:
+    """The segments with what is nothing as one of the class `behind`: its first where it has one, else a new one before all."""
+    nothing = segments.ids[0] == 0
+    own = np.flatnonzero(segments.classes == behind)
+    if not nothing.any():
+        return segments
+    ids = segments.ids.astype(np.int32)
+    if len(own):
+        ids[0][nothing] = own[0] + 1
+        return segments.with_ids(ids)
+    ids[ids > 0] += 1
+    ids[0][nothing] = 1
+    vectors = {"scores": np.append(np.float32(1), segments.scores), "crowd": np.append(False, segments.crowd)}
+    return type(segments)(ids, np.append(behind, segments.classes), **vectors)
 
 
 def replaced(segments: Segments, **changes: Any) -> Segments:

@@ -180,7 +180,8 @@ class Dataset(Sequence[Sample]):
 def split_by_share(records: Sequence[Record], val: float, test: float, seed: int) -> Sequence[Record]:
     """The records with seeded shares of those in no split, or in `train`, moved to `val` and `test`; the rest is `train`.
 
-    Pieces of one file, such as the planes of a volume, stay together where there are at least `TOGETHER` files.
+    Pieces of one file, such as the planes of a volume, stay together where there are at least `TOGETHER` files. Of fewer volumes a
+    block of neighbouring planes is held back from the middle of each, for planes between those of the training are all but theirs.
     """
     if not val and not test:
         return records
@@ -194,14 +195,37 @@ def split_by_share(records: Sequence[Record], val: float, test: float, seed: int
     whole = len(files) >= TOGETHER
     units = {record: record.key.rpartition("/")[0] if whole and files[record.image] > 1 else record.key for record in free}
     names = list(dict.fromkeys(units.values()))
-    tested = share_of(names, test, seed) if test else set()
-    held = share_of(names, test + val, seed)  # contains the smaller share
+    stacks = [] if whole else _stacks(free)
+    planes = set().union(*stacks)
+    loose = [name for name in names if name not in planes]
+    tested = share_of(loose, test, seed) if test and loose else set()
+    held = share_of(loose, test + val, seed) if loose else set()  # contains the smaller share
+    for keys in stacks:
+        block = _middle(keys, test + val)
+        held.update(block)
+        tested.update(_middle(keys, test, end=keys.index(block[-1]) + 1) if test else ())
 
     def split(record: Record) -> str:
         unit = units.get(record)
         return "test" if unit in tested else "val" if unit in held else record.split or "train"
 
     return [replace(record, split=split(record)) for record in records]
+
+
+def _stacks(records: Sequence[Record]) -> list[list[str]]:
+    """The keys of the planes of each volume, in their order: several of one file, told by number."""
+    keys: dict[Path, list[str]] = {}
+    for record in records:
+        if record.image is not None and record.key.rpartition("/")[2].isdecimal():
+            keys.setdefault(record.image, []).append(record.key)
+    return [sorted(own) for own in keys.values() if len(own) > 1]
+
+
+def _middle(keys: Sequence[str], share: float, end: int | None = None) -> Sequence[str]:
+    """round(share * N) neighbours, at least one, from the middle, or up to `end`."""
+    count = max(1, round(share * len(keys)))
+    stop = (len(keys) + count) // 2 if end is None else end
+    return keys[stop - count : stop]
 
 
 def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:

@@ -15,12 +15,34 @@ if TYPE_CHECKING:
 
     from intarsia.data.doctor._finding import Check, Finding
 
-__all__ = ["Report", "examine", "mended"]
+__all__ = ["Copy", "Report", "examine", "mended"]
 
 FAMILY = "data.doctor"
 ORDER = ("error", "warning", "note")
 SHOWN = 4
 """Files of a finding that are named in its text."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a mended copy is."""
+
+    path: Path
+    images: int
+    changed: dict[str, int]
+    """The pairs that were changed, by finding."""
+    left_out: dict[str, tuple[str, ...]]
+    """The files that are not in it, by finding."""
+    errors: tuple[str, ...]
+    """What would still spoil a training."""
+
+    def __str__(self) -> str:
+        lines = [f"mended copy: {self.path}, {self.images} image{'s' * (self.images != 1)}"]
+        lines += [f"  changed for {name}: {count}" for name, count in self.changed.items()]
+        lines += [f"  left out for {name}: {len(files)} ({_few(files)})" for name, files in self.left_out.items()]
+        if self.errors:
+            return "\n".join([*lines, f"the copy is not sound: {', '.join(self.errors)}; intarsia doctor {self.path} tells more"])
+        return "\n".join([*lines, "the copy is sound"])
 
 
 @dataclass(frozen=True)
@@ -32,34 +54,58 @@ class Report:
     images: int
     findings: tuple[Finding, ...]
     survey: Survey
+    copy: Copy | None = None
+    """The mended copy, where one was asked for."""
+    sheet: Path | None = None
+    """The picture of the findings, where one was asked for and something can be shown."""
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.images} images, read as {self.format} ({self.survey.why})", ""]
         for finding in self.findings:
-            names = list(dict.fromkeys(finding.files))
-            more = len(names) - SHOWN
-            files = ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
             lines += [
                 f"{finding.severity}: {finding.check}",
                 f"  {finding.message}",
                 f"  remedy: {finding.remedy}",
-                f"  {files}",
+                f"  {_few(_beside(finding))}",
                 "",
             ]
-        errors = sum(finding.severity == "error" for finding in self.findings)
-        if self.sound:
-            return "\n".join([*lines, "sound: nothing found that would spoil a training"])
-        return "\n".join([*lines, f"not sound: {errors} error{'s' * (errors > 1)}"])
+        errors = len(self.errors)
+        lines.append(
+            f"not sound: {errors} error{'s' * (errors > 1)}" if errors else "sound: nothing found that would spoil a training"
+        )
+        return "\n".join(lines if self.copy is None else [*lines, "", str(self.copy)])
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The names of the findings that would spoil a training."""
+        return tuple(finding.check for finding in self.findings if finding.severity == "error")
 
     @property
     def sound(self) -> bool:
         """Whether a training on it would be."""
-        return all(finding.severity != "error" for finding in self.findings)
+        return not self.errors
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         read_as = {"path": str(self.path), "format": self.format, "why": self.survey.why, "images": self.images}
-        return {**read_as, "sound": self.sound, "findings": [asdict(finding) for finding in self.findings]}
+        plain = {**read_as, "sound": self.sound, "findings": [asdict(finding) for finding in self.findings]}
+        copy = (
+            {} if self.copy is None else {"copy": asdict(self.copy) | {"path": str(self.copy.path), "sound": not self.copy.errors}}
+        )
+        return plain | copy
+
+
+def _beside(finding: Finding) -> tuple[str, ...]:
+    """The files of a finding, each with the one that it is like."""
+    if not finding.others:
+        return finding.files
+    return tuple(f"{file} as {other}" for file, other in zip(finding.files, finding.others, strict=True))
+
+
+def _few(files: tuple[str, ...]) -> str:
+    names = list(dict.fromkeys(files))
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def examine(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Report:
@@ -79,28 +125,38 @@ def checks() -> list[tuple[str, Check]]:
     return [(name, find(FAMILY, name)) for name in members(FAMILY)]
 
 
-def mended(report: Report, out: Path) -> None:
+def mended(report: Report, out: Path) -> Copy:
     """Writes a copy without what was found and can be mended: `images/SPLIT/`, `masks/SPLIT/` and a class file; untouched files
-    are copied byte by byte, and nothing of the original is changed.
+    are copied byte by byte, and nothing of the original is changed. Gives what was done, the copy examined in its turn.
 
     Raises OptionError for formats whose labels are not one picture for each image, for findings that only the maker of the data
     can mend, and for truth that such a folder cannot hold; nothing is written then.
     """
     every = dict(checks())
     check_format(report.survey)
-    stuck: dict[str, str] = {}
+    stuck: list[str] = []
     for finding in report.findings:
         check = every[finding.check]
         reason = check.hopeless(report.survey) if check.hopeless else ""
         if finding.severity == "error" and (check.mend is None or reason):
-            stuck[finding.check] = reason
+            stuck.append(f"{finding.check}: {finding.message}\n  {reason or finding.remedy}")
     if stuck:
-        hint = " ".join(reason or "Do what they say first." for reason in dict.fromkeys(stuck.values()))
-        raise OptionError("--fix", expected="findings that can be mended", received=", ".join(stuck), hint=hint)
+        received = "what its maker must mend first\n" + "\n".join(stuck)
+        raise OptionError("--fix", expected="findings that can be mended", received=received)
     check_truth(report.survey)
     of_key: dict[str, list[Check]] = {}
     for finding in report.findings:
         check = every[finding.check]
         for key in finding.keys if check.mend is not None else ():
             of_key.setdefault(key, []).append(check)
-    write_copy(report.survey, of_key, out)
+    kept = write_copy(report.survey, of_key, out)
+    changed, left = {}, {}
+    for finding in report.findings:
+        if every[finding.check].mend is None:
+            continue
+        if number := sum(key in kept for key in finding.keys):
+            changed[finding.check] = number
+        gone = tuple(file for key, file in zip(finding.keys, finding.files, strict=True) if key not in kept)
+        if gone:
+            left[finding.check] = gone
+    return Copy(out, len(kept), changed, left, examine(out, format="mask_folder").errors)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.data.records import Record
 
-__all__ = ["LOSABLE", "Format", "Holds", "check", "inner_key", "is_semantic", "losses"]
+__all__ = ["BACKGROUNDS", "LOSABLE", "Format", "Holds", "background_of", "check", "inner_key", "is_semantic", "losses"]
 
 LOSABLE = {
     "classes": "colours, which are things, the name of void: what the format does not tell of classes",
@@ -33,11 +33,14 @@ LOSABLE = {
     "crowd": "crowds: their pixels become void, or nothing",
     "scores": "the scores of segments",
     "void": "which pixels are void: they become nothing",
-    "nothing": "which pixels are nothing: they become void",
+    "nothing": "which pixels are nothing: they become void, in voc the class background, id 0",
+    "background": "a class called background that is no thing: its pixels become nothing, not an object of each image",
     "empty": "segments without pixels",
     "unlabelled": "images without truth",
 }
 """What may be left out where a format has no room for it, and what that means."""
+BACKGROUNDS = ("background", "_background_", "__background__")
+"""What files call all that is no object."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Holds:
     scores: bool = False
     void: bool = True
     nothing: bool = True
+    background: bool = True
+    """A class called so that is no thing (`BACKGROUNDS`)."""
+    fills: bool = False
+    """Whether nothing, where it has no room, becomes the class background rather than void."""
     volumes: bool = False
     images: bool = True
     """Plain ones (H, W, C)."""
@@ -155,8 +162,13 @@ class Holds:
             nothing = bool((segments.ids[0] == 0).any())
             found += [
                 (not self.overlap and not flat, "overlap", "segments that do not overlap", f"{len(segments.ids)} layers"),
-                (not self.instances and not alone, "instances", "one segment per class", repr(segments)),
-                (not self.instances and alone and not is_semantic(segments), "order", "segments by class index", repr(segments)),
+                (not self.instances and not alone, "instances", "one segment per class", "several segments of one class"),
+                (
+                    not self.instances and alone and not is_semantic(segments),
+                    "order",
+                    "segments in the order of the classes",
+                    "another order",
+                ),
                 (not self.crowd and bool(segments.crowd.any()), "crowd", "no crowd", "crowd segments"),
                 (not self.scores and bool((segments.scores != 1).any()), "scores", "no scores", "scores other than 1"),
                 (not self.void and bool(segments.void.any()), "void", "no void pixels", "void"),
@@ -187,9 +199,13 @@ def losses(format: Any, dataset: Dataset) -> dict[str, tuple[Fault, int]]:
     holds = format.holds.of(dataset.classes)
     for fault in holds.misplaced(dataset.records):
         add(fault)
+    void = False
     for sample in dataset:
+        void |= sample.segments is not None and bool(sample.segments.void.any())
         for fault in holds.faults(sample):
             add(fault)
+    if not holds.background and (behind := background_of(dataset.classes)):
+        add(Fault("background", "", "objects alone", f"the class {behind}, which would be an object in each image"))
     try:
         held = format.held(dataset.classes)
     except CannotHold:
@@ -197,10 +213,31 @@ def losses(format: Any, dataset: Dataset) -> dict[str, tuple[Fault, int]]:
             return found  # first what is wrong with the images
         raise
     for name in ("names", "things", "void", "groups", "nothing", "colours"):
-        if getattr(held, name) != getattr(dataset.classes, name):
-            add(Fault("classes", "", f"{name} {getattr(held, name)}", repr(getattr(dataset.classes, name))))
+        own = getattr(dataset.classes, name)
+        unnamed = name == "void" and own == ("void",) and not void  # there is none, and nobody has called it anything
+        if getattr(held, name) != own and not unnamed:
+            add(Fault("classes", "", _listed(name, held), _listed(name, dataset.classes)))
             break
     return found
+
+
+def background_of(classes: ClassSet) -> str:
+    """The class called background that is no thing; empty where there is none, or no other class.
+
+    >>> from intarsia.core import ClassSet
+    >>> background_of(ClassSet(("background", "cat"), things=("cat",)))
+    'background'
+    """
+    return next((name for name in classes.names if name in BACKGROUNDS and name not in classes.things and len(classes) > 1), "")
+
+
+def _listed(name: str, classes: ClassSet) -> str:
+    """What the classes have of `name`, in words."""
+    value = getattr(classes, name)
+    if name == "nothing":
+        return "pixels that may be of no class" if value else "a class for each pixel"
+    words = [f"({', '.join(one)})" if name == "groups" else str(one) for one in value]
+    return f"{name} {', '.join(words[:6])}{' ...' if len(words) > 6 else ''}" if words else f"no {name}"
 
 
 def check(format: Any, dataset: Dataset, name: str) -> None:
@@ -208,7 +245,8 @@ def check(format: Any, dataset: Dataset, name: str) -> None:
     found = losses(format, dataset)
     if found:
         told = "; ".join(f"{what}: {_told(fault, count)}" for what, (fault, count) in found.items())
-        way_out = f" To leave that out: lose={' '.join(found)}." if found.keys() <= LOSABLE.keys() else ""
+        meant = "; ".join(f"{what}, {LOSABLE[what]}" for what in found if what in LOSABLE)
+        way_out = f" To leave that out: lose={' '.join(found)}. That is: {meant}." if found.keys() <= LOSABLE.keys() else ""
         raise CannotHold(
             f"{name} cannot hold {dataset.where}",
             expected="what it has room for",

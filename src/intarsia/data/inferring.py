@@ -53,7 +53,7 @@ def inferred(labels: Sequence[Path]) -> tuple[Coding, IdLabels | ObjectLabels, s
         return (
             coding,
             IdLabels(coding),
-            f"No class file: 0 in the masks is taken for background, {other} for foreground. {CLASSES_TXT}",
+            f"No class file: 0 in the masks is taken for background, {other} for foreground. {_naming(coding)}",
         )
     if _number_objects(maps):
         coding = Coding.from_classes(ClassSet(("object",), things=("object",), nothing=True))
@@ -61,7 +61,15 @@ def inferred(labels: Sequence[Path]) -> tuple[Coding, IdLabels | ObjectLabels, s
     ids = [value for value in values if value != 255]
     coding = Coding(ClassSet(tuple(f"class {value}" for value in ids)), tuple(ids)).with_void(None)
     shown = ", ".join(map(str, ids[:12])) + (" ..." if len(ids) > 12 else "")
-    return coding, IdLabels(coding), f"No class file: the values in the masks, {shown}, are taken for classes. {CLASSES_TXT}"
+    return coding, IdLabels(coding), f"No class file: the values in the masks, {shown}, are taken for classes. {_naming(coding)}"
+
+
+def _naming(coding: Coding) -> str:
+    """How the classes can be named."""
+    if coding.ids == tuple(range(len(coding.ids))):
+        return CLASSES_TXT
+    lines = ", ".join(f"'{value} {name}'" for value, name in list(zip(coding.ids, coding.classes.names, strict=True))[-2:])
+    return f"Write codes.txt with id and class name on each line to name them: {lines}."
 
 
 def _number_objects(maps: Sequence[NDArray[Any]]) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["detect", "located", "open_dataset"]
 
 FAMILY = "data.formats"
+GENERAL = ("val", "test", "seed", "splits", "fold")
+"""Options of all formats."""
 
 
 def open_dataset(
@@ -31,7 +33,7 @@ def open_dataset(
     test: float = 0.0,
     seed: int = 0,
     splits: str | os.PathLike[str] | None = None,
-    fold: int = 0,
+    fold: int | None = None,
     waive: Collection[str] = (),
     cache_bytes: int = 256 << 20,
     **options: Any,
@@ -51,11 +53,13 @@ def open_dataset(
     known = _options(name)
     for option in options:
         if option not in known:
-            raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, known))
+            raise OptionError(f"option {option!r} of {name}", expected="one that it has", hint=nearest(option, [*known, *GENERAL]))
+    if fold is not None and splits is None:
+        raise OptionError("fold", expected="a file of folds too", received=fold, hint="Name it: splits=FILE.")
     opened = member.open(folder, **options)
     divided = opened if splits is None else read_splits(Path(splits)).apply(opened, fold=fold, waive=waive)
     told = {"splits": splits and str(splits), "fold": fold, "waive": list(waive)}
-    divided.options = options | ({} if splits is None else {name: value for name, value in told.items() if value})
+    divided.options = options | ({} if splits is None else {name: value for name, value in told.items() if value not in (None, [])})
     dataset = divided.held_back(val=val, test=test, seed=seed)
     dataset.cache = LabelCache(cache_bytes)
     dataset.why = why

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Splits", "class_pixels", "groups_of", "make_splits", "read_splits", "similar_groups"]
 
+MISSED = 0.05
+"""How far the share of a split may be from the one asked for without a word."""
 ENTRIES = ("made", "folds", "splits", "groups")
 """Of the file."""
 
@@ -58,13 +60,27 @@ class Splits:
             raise InvalidNoun(f"splits of {self.folds} folds", expected=expected, received=", ".join(strange), hint=hint)
 
     def __str__(self) -> str:
-        return ", ".join(f"{split} {count}" for split, count in Counter(self.of.values()).items())
+        counts = Counter(self.of.values())
+        return ", ".join(f"{split} {counts[split]}" for split in sorted(counts, key=_place))
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever has made them should know: shares that were missed, and images that are in no fold."""
+        total, asked = len(self.of), dict(self.made.get("shares", {}))
+        shares = {split: (share, len(self.keys(split)) / total) for split, share in asked.items()}
+        notes = [
+            f"{split} was to have {share:.0%} of the images and has {got:.0%}, for groups stay whole"
+            for split, (share, got) in shares.items()
+            if abs(got - share) > MISSED
+        ]
+        own = self.made.get("own_test", 0)
+        return notes + [f"{own} images of the data's own test split are in no fold, and stay test"] * bool(own)
 
     def keys(self, split: str) -> list[str]:
         """Those of one split, in the order of the file."""
         return [key for key, own in self.of.items() if own == split]
 
-    def apply(self, dataset: Dataset, *, fold: int = 0, waive: Collection[str] = ()) -> Dataset:
+    def apply(self, dataset: Dataset, *, fold: int | None = None, waive: Collection[str] = ()) -> Dataset:
         """The data set in these splits, images that they do not name left out; of folds, `fold` is val and the rest train.
 
         Raises LabelError for keys that the data set lacks, OptionError for a fold that is not there, and, unless `waive` names
@@ -76,9 +92,13 @@ class Splits:
         if missing:
             near = nearest(missing[0], dataset.keys)
             raise LabelError("splits", expected=f"keys of {dataset.where}", received=", ".join(missing[:3]), hint=near)
-        if self.folds and not 0 <= fold < self.folds:
-            raise OptionError("fold", expected=f"0 to {self.folds - 1}", received=fold)
-        of = {key: ("val" if own == str(fold) else "train") if self.folds else own for key, own in self.of.items()}
+        if self.folds and (fold is None or not 0 <= fold < self.folds):
+            received, hint = ("none", "Say which is val: fold=0.") if fold is None else (fold, "")
+            raise OptionError("fold", expected=f"0 to {self.folds - 1}", received=received, hint=hint)
+        if fold and not self.folds:
+            raise OptionError("fold", expected="splits that are folds", received=f"fold={fold} of splits {self}")
+        own_test = {record.key: "test" for record in dataset.records if self.folds and record.split == "test"}
+        of = own_test | {key: ("val" if own == str(fold) else "train") if self.folds else own for key, own in self.of.items()}
         return dataset.subset(replace(record, split=of[record.key]) for record in dataset.records if record.key in of)
 
     def check(self) -> None:
@@ -99,6 +119,12 @@ class Splits:
         splits = {split: self.keys(split) for split in dict.fromkeys(self.of.values())}
         content = {"made": dict(self.made), "folds": self.folds, "splits": splits, "groups": dict(self.groups)}
         write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _place(split: str) -> tuple[int, int, str]:
+    """By which splits are sorted: train, val, test, folds by number, others by name."""
+    known = ("train", "val", "test")
+    return known.index(split) if split in known else len(known), int(split) if split.isdecimal() else 0, split
 
 
 def read_splits(path: Path) -> Splits:
@@ -135,7 +161,8 @@ def make_splits(
     group_by: str = "",
     seed: int = 0,
 ) -> Splits:
-    """Splits all images of a data set, whatever split they are in.
+    """Splits the images of a data set, whatever split they are in; but those that the data keeps for its own test are left out of
+    folds, and `apply` leaves them where they are.
 
     `val` and `test` are shares of the images, `folds` above 1 makes so many equal parts instead. With `stratify` each part gets its
     share of the pixels of each class, as well as whole images allow: the rarest class is dealt out first (Sechidis et al. 2011, "On
@@ -148,6 +175,8 @@ def make_splits(
     if folds == 1 or folds < 0 or min(val, test) < 0 or not (folds or 0 < val + test < 1):
         received = {"val": val, "test": test, "folds": folds}
         raise OptionError("splits", expected="val and test that add up to less than 1, or two folds and more", received=received)
+    own_test = sum(record.split == "test" for record in dataset.records) if folds else 0
+    dataset = dataset.subset(record for record in dataset.records if not own_test or record.split != "test")
     groups = similar_groups(dataset) if group_by == "similar" else groups_of(dataset.keys, group_by)
     names = list(dict.fromkeys(groups.values()))
     shares = {str(fold): 1 / folds for fold in range(folds)} if folds else {"train": 1 - val - test, "val": val, "test": test}
@@ -163,6 +192,7 @@ def make_splits(
     split = _dealt(weights[order], np.array(list(shares.values())))[np.argsort(order)]
     of = {key: list(shares)[split[place[groups[key]]]] for key in dataset.keys}
     made = {"data": dataset.name, "seed": seed, "stratify": stratify, "group_by": group_by, "shares": shares}
+    made |= {"own_test": own_test} if own_test else {}
     return Splits(of, folds, groups if group_by else {}, made)
 
 
@@ -237,7 +267,7 @@ def _dealt(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray
     """(G,) the part that each group goes to, so that each of K parts gets its share (K,) of every column of weights (G, M).
 
     The column that fewest of the groups left have is dealt first, its largest group to the part that lacks most of it; of equal
-    ones the first in order.
+    ones the first in order. A part that has its images, but for less than half the group, gets no more while another lacks some.
     """
     total = weights.sum(axis=0)
     weights = weights[:, total > 0] / total[total > 0]
@@ -246,7 +276,9 @@ def _dealt(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray
     while (left := np.flatnonzero(part < 0)).size:
         column = int(np.argmin(np.count_nonzero(weights[left] > 0, axis=0) + np.where(weights[left].any(axis=0), 0, np.inf)))
         group = left[np.argmax(weights[left, column])]
-        lack = need[:, column] / shares
+        room = need[:, -1] >= weights[group, -1] / 2 - 1e-12
+        room = room if room.any() else need[:, -1] > need[:, -1].max() - 1e-12
+        lack = np.where(room, need[:, column] / shares, -np.inf)
         best = np.flatnonzero(lack > lack.max() - 1e-12)
         chosen = best[np.argmax(need[best, -1])]  # of those that lack the same, the one that lacks most images
         part[group] = chosen

@@ -28,11 +28,13 @@ NUMBERED = 60
 """Segments whose number is written into the raw ids: the largest."""
 
 
-def look(image: NDArray[Any], segments: Segments | None, classes: ClassSet, *, title: str = "") -> NDArray[np.uint8]:
+def look(
+    image: NDArray[Any], segments: Segments | None, classes: ClassSet, *, title: str = "", stored: bool = False
+) -> NDArray[np.uint8]:
     """(H', W', 3) image | label | overlay | raw ids, and below each class that is there with its share of the pixels.
 
-    The raw ids are those of `segments.ids`, its top layer: each segment in a colour of its own, with its number. A volume shows its
-    middle slice. Without segments there is the image alone.
+    The raw ids are those of `segments.ids`, its top layer: each segment in a colour of its own, with its number, or, where class
+    indices are `stored` in the file as ids, with that. A volume shows its middle slice. Without segments there is the image alone.
     """
     facts = f"image {'x'.join(map(str, image.shape))} {image.dtype}, values {image.min():g}..{image.max():g}"
     shown = as_rgb(image)
@@ -45,16 +47,19 @@ def look(image: NDArray[Any], segments: Segments | None, classes: ClassSet, *, t
         f"label: {len(segments)} segments": painted(segments, classes),
         "overlay": overlay(shown, segments, classes),
     }
-    ids = f"ids {'x'.join(map(str, segments.ids.shape))} {segments.ids.dtype}, {segments.ids.min()}..{segments.ids.max()}"
-    page = beside([*(titled(fitted(panel), name) for name, panel in panels.items()), titled(_numbered(segments), ids)])
+    values = segments.classes if stored and len(segments) else segments.ids
+    ids = f"ids {'x'.join(map(str, segments.ids.shape))} {segments.ids.dtype}, {values.min()}..{values.max()}"
+    page = beside(
+        [*(titled(fitted(panel), name) for name, panel in panels.items()), titled(_numbered(segments, stored=stored), ids)]
+    )
     page = stacked([page, _shares(segments, classes, page.shape[1])], gap=4)
     return framed(titled(page, title, 19) if title else page)
 
 
-def sheet(samples: Sequence[Sample], classes: ClassSet | None = None) -> NDArray[np.uint8]:
+def sheet(samples: Sequence[Sample], classes: ClassSet | None = None, *, stored: bool = False) -> NDArray[np.uint8]:
     """(H', W', 3) `look` at each sample, one below the other; without `classes` each has its own."""
     shown = [(sample, classes or sample.classes or ClassSet(("?",))) for sample in samples]
-    return stacked([look(sample.image, sample.segments, own, title=sample.key) for sample, own in shown])
+    return stacked([look(sample.image, sample.segments, own, title=sample.key, stored=stored) for sample, own in shown])
 
 
 def batch_sheet(samples: Sequence[Sample], classes: ClassSet, *, columns: int = 4) -> NDArray[np.uint8]:
@@ -85,8 +90,8 @@ def _shares(segments: Segments, classes: ClassSet, width: int) -> NDArray[np.uin
     return legend(classes, order, width=width, void=bool(counts[0]), nothing=bool(counts[-1]), notes=notes)
 
 
-def _numbered(segments: Segments) -> NDArray[np.uint8]:
-    """The rows seen, each in its own colour, with its id written at its innermost pixel; void black."""
+def _numbered(segments: Segments, *, stored: bool = False) -> NDArray[np.uint8]:
+    """The rows seen, each in its own colour, with its number, or its class, written at its innermost pixel; void black."""
     rows = top_rows(segments)  # (H, W)
     count = len(segments)
     table: NDArray[np.uint8] = np.zeros((count + 2, 3), np.uint8)
@@ -104,5 +109,11 @@ def _numbered(segments: Segments) -> NDArray[np.uint8]:
         y, x = np.unravel_index(int(inner.argmax()), inner.shape)
         if inner[y, x] * scale > 5:
             place = (float(x) + 0.5) * scale, (float(y) + 0.5) * scale
-            pen.text(place, str(row + 1), fill=(0, 0, 0), font=font(min(22, max(11, int(inner[y, x] * scale)))), anchor="mm")
+            pen.text(
+                place,
+                str(segments.classes[row] if stored else row + 1),
+                fill=(0, 0, 0),
+                font=font(min(22, max(11, int(inner[y, x] * scale)))),
+                anchor="mm",
+            )
     return np.array(page)

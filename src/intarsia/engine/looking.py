@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from intarsia.core import ClassSet, Sample
+from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import DataError, InvalidNoun
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import evenly_spaced
@@ -37,25 +36,53 @@ def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) ->
 
 
 def draw_findings(report: Report, path: Path, count: int = 3) -> Path | None:
-    """Of each finding the first pairs that can be shown: image, label, both, and the ids as the file has them; None for no pair."""
+    """Of each finding the first pairs: image, label, both, and the ids as the file has them, or what of it can be shown; None
+    where nothing can.
+    """
     records = {one.record.key: one.record for one in report.survey.facts}
     samples = []
     for finding in report.findings:
         for record in [records[key] for key in finding.keys[:count] if key in records]:
-            try:
-                samples.append(replace(_as_stored(record), key=f"{finding.check}: {record.key}"))
-            except (DataError, InvalidNoun):  # that is what was found
-                continue
-    return save(sheet(samples), path) if samples else None
+            samples += _as_stored(record, f"{finding.check}: {record.key}", report.survey.coding)
+    return save(sheet(samples, stored=True), path) if samples else None
 
 
-def _as_stored(record: Record) -> Sample:
-    """An image with its label file, each id a class of its own, or an image alone. Raises DataError or InvalidNoun for others."""
-    if record.label is not None:
-        return sample_of_ids(record.label, None, record.image)
-    if record.image is None:
-        raise DataError(record.key, expected="an image or a label", received="neither")
-    return Sample(read_image(record.image), classes=ClassSet(("none",)))
+def _as_stored(record: Record, title: str, coding: Coding | None) -> list[Sample]:
+    """An image with its label file; where they do not go together, or one cannot be read, each that can by itself."""
+    image, label = record.image, record.label
+    whole = [_ids(label, coding, image, title)] if image and label else []
+    if any(whole):
+        return [sample for sample in whole if sample]
+    halves = [_picture(image, f"{title}, the image"), label and _ids(label, coding, None, f"{title}, the label")]
+    if halves[1] is None:
+        halves[1] = _picture(label, f"{title}, the label")
+    return [sample for sample in halves if isinstance(sample, Sample)]
+
+
+def _ids(label: Path, coding: Coding | None, image: Path | None, title: str) -> Sample | None:
+    """A label file with its ids as class indices, and the names where they are known; None where it holds no ids (H, W), or the
+    image is another size.
+    """
+    try:
+        labels = read_labels(label)  # (H, W)
+        if labels.dtype.kind not in "ui" or not labels.size or labels.max() > 65535:
+            return None
+        names = dict(zip(coding.ids, coding.classes.names, strict=True)) if coding else {}
+        void = coding.void if coding else ()
+        ids = np.where(np.isin(labels, void), -1, labels.astype(np.int64))
+        known = ClassSet(tuple(names.get(value, f"id {value}") for value in range(int(ids.max(initial=0)) + 1)))
+        pixels = np.zeros((*labels.shape, 3), np.uint8) if image is None else read_image(image)
+        return Sample(pixels, Segments.from_semantic(ids, len(known)), title, classes=known)
+    except (DataError, InvalidNoun):  # that is what was found
+        return None
+
+
+def _picture(path: Path | None, title: str) -> Sample | None:
+    """A file as a picture without labels; None where it cannot be read."""
+    try:
+        return None if path is None else Sample(read_image(path), key=title, classes=ClassSet(("none",)))
+    except (DataError, InvalidNoun):
+        return None
 
 
 def draw_batch(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intarsia.core.errors import DataError
+from intarsia.data.dataset import TOGETHER
 from intarsia.data.open import open_dataset
 from intarsia.engine.data_facts import DataFacts, data_facts
 from intarsia.engine.options import TrainOptions
@@ -172,6 +173,8 @@ def _cut(choose: Any, data: Dataset) -> Dataset:
             raise DataError(data.where, expected="2 images or more, one of them to be held back", received=len(data))
         more["val"] = HELD_BACK
         whys.append("a fifth chooses the best weights, for the data has no val split")
+        if "slices" in more and len({record.image for record in data.records}) < TOGETHER:
+            whys.append("neighbouring planes in the middle, which yet resemble those beside them: other volumes would tell more")
     if more:
         choose("data_args", more, "; ".join(whys))
     return data
@@ -253,7 +256,7 @@ def _balance(choose: Any, facts: DataFacts) -> None:
         choose(
             "class_weights",
             "sqrt_median_frequency",
-            f"the rarest class, {rarest}, has {share:.2%} of the pixels, the most frequent one {facts.imbalance:.0f} times that",
+            f"the rarest class, {rarest}, has {share * 100:.2g}% of the pixels, the most frequent {facts.imbalance:.0f} times that",
         )
     if share < RARE:
         choose("rare_crops", 0.3, f"{rarest} would hardly be in a random piece")
@@ -270,7 +273,8 @@ def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
     choose("ema", 0.99 if epochs * images // batch < 3000 else 0.999, "averaged weights jitter less at the end")
     if min(facts.size) >= 256:
         choose("half_size", 0.4, "the first part at half size takes a quarter of the time")
-    choose("evaluate_every", max(1, epochs // 20), "twenty evaluations on the way")
+    every = max(1, epochs // 20)
+    choose("evaluate_every", every, f"{-(-epochs // every)} evaluations on the way")
 
 
 def _shown(value: Any) -> str:

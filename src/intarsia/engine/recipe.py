@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from intarsia.core import ClassSet, Pixels
 from intarsia.core.catalogue import find
-from intarsia.core.errors import OptionError, check_names
+from intarsia.core.errors import IntarsiaError, OptionError, check_names
 from intarsia.core.licences import UNKNOWN, Licences
 
 if TYPE_CHECKING:
@@ -80,5 +80,12 @@ def build_network(recipe: Recipe, **more: Any) -> nn.Module:
         if name in GIVEN:
             raise OptionError(f"model {recipe.model!r}", expected="arguments to choose", received=repr(name), hint=GIVEN[name])
     check_names(f"model {recipe.model!r}", arguments, [name for name in known if name not in GIVEN], "its own arguments")
-    network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
+    try:
+        network: nn.Module = make(recipe.classes.channels, recipe.in_channels, pixels=recipe.pixels, **arguments)
+    except IntarsiaError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's and timm's ways to refuse a value
+        raise OptionError(
+            f"model {recipe.model!r}", expected="arguments that it can be built with", received=arguments, hint=f"It says: {error}"
+        ) from error
     return network

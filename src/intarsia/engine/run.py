@@ -124,6 +124,8 @@ def run_of(model: object) -> Run:
         for folder in (Path(model), *Path(model).resolve().parents[:2]):
             if (folder / "run.json").is_file():
                 return Run(folder)
+        if not Path(model).exists():
+            raise OptionError(str(model), expected="a run folder, or a checkpoint within one", received="no such file or folder")
     raise OptionError("data", expected="data to evaluate on, for a network that lies in no run folder", received="none")
 
 

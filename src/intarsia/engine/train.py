@@ -219,8 +219,8 @@ def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
 def diverged(progress: Progress, received: float | str) -> TrainingDiverged:
     """The error of a loss or of weights that are no numbers, with what to try and what is left."""
     kept = (
-        f" Epoch {progress.epoch} was the last good one: go on from its weights by --start-from RUN/weights/last.safetensors; "
-        "`intarsia resume` would meet the same loss again."
+        f" Epoch {progress.epoch} was the last with a finite loss: where metrics.csv says that it was still good, go on from its "
+        "weights by --start-from RUN/weights/last.safetensors; `intarsia resume` would meet the same loss again."
         if progress.epoch
         else ""
     )

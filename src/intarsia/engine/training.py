@@ -58,7 +58,10 @@ def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, 
     if main:
         draw_batch(parts.train_data, options, run.folder / "train_batch.png", chances=parts.chances)
         callbacks = [*trackers(run.folder, options), rows.append, *callbacks]
-    train(data, parts, run, callbacks=callbacks, warn=warn, quiet=quiet)
+    try:
+        train(data, parts, run, callbacks=callbacks, warn=warn, quiet=quiet)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"`intarsia resume {run.folder}` goes on" if run.state.exists() else "") from None
     if main:
         save(curves(rows), run.folder / "curves.png")
         best = Model.from_pretrained(run.best, device=str(parts.accelerator.device), precision=parts.precision)

@@ -90,7 +90,7 @@ def _never(name: str, share: float, before: bool) -> str:
         return f"Class {name!r} is in the val split and in no training image: it cannot be learnt. Divide the data anew."
     when = "is predicted no more" if before else "has not been predicted once"
     return (
-        f"Class {name!r} {when}, and has {share * 100:.2g}% of the training pixels. Try --class-weights sqrt_median_frequency, "
+        f"Class {name!r} {when}, and has {share * 100:.3g}% of the training pixels. Try --class-weights sqrt_median_frequency, "
         "--rare-crops 0.5, a loss of regions such as dice, or a larger --size."
     )
 

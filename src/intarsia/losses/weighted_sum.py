@@ -45,6 +45,8 @@ class WeightedSum:
         groups: Sequence[Sequence[int]] = (),
     ) -> None:
         self.weights = dict({"cross_entropy": 1.0, "dice": 1.0} if weights is None else weights)
+        if "weighted_sum" in self.weights:
+            raise OptionError("loss weights", expected="the losses of the sum", received="weighted_sum, which is the sum itself")
         if not self.weights or not all(map(AMOUNT.holds, self.weights.values())):
             raise OptionError("loss weights", expected="at least one loss, none with a weight below 0", received=self.weights)
         if not (AMOUNT.holds(aux_weight) or WEIGHTS.holds(aux_weight)):

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 import intarsia
 from intarsia.cli.commands._shared import Data, show
+from intarsia.core.errors import OptionError
 
 __all__ = ["convert", "doctor", "download", "look", "plan", "split"]
 
@@ -60,7 +61,7 @@ def doctor(
 ) -> int:
     """Tell what is wrong with the data, and how to mend it, before any training.
 
-    Exit status 0 says that a training would be sound, 1 that it would not.
+    Exit status 0 says that a training on the data as it is would be sound, 1 that it would not.
 
     Args:
         fix: New folder for a mended copy; the original stays as it is.
@@ -75,6 +76,12 @@ def doctor(
         show(report.to_dict(), as_json=True)
     else:
         print(report)
+        if sheet is not None:
+            print(
+                f"pictures of the findings: {sheet}"
+                if report.sheet
+                else f"{sheet} not written: there is nothing to show a picture of"
+            )
     return 0 if report.sound else 1
 
 
@@ -95,6 +102,7 @@ def plan(
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
     """
+    _free(out)
     print(intarsia.plan(data, out=out, split=split, format=format, data_args=data_args))
 
 
@@ -126,8 +134,15 @@ def split(
         data_args: Options of the format, such as rule={stem}_P.png.
     """
     how: dict[str, Any] = {"val": val, "test": test, "folds": folds, "stratify": stratify, "group_by": group_by, "seed": seed}
+    _free(out)
     splits = intarsia.split(data, out, **how, format=format, data_args=data_args)
-    print(f"{splits}\n{out}")
+    print("\n".join([str(splits), *splits.notes, str(out)]))
+
+
+def _free(out: Path | None) -> None:
+    """Raises OptionError where there is a file already, which may have been edited."""
+    if out is not None and out.exists():
+        raise OptionError("--out", expected="a new file", received=str(out), hint="Remove it, or name another.")
 
 
 def convert(
@@ -142,7 +157,8 @@ def convert(
 
     Args:
         to: The format: coco_instances, coco_panoptic, voc, yolo, mask_folder and others.
-        lose: What may be left out where the format has no room for it: void, crowd, classes ...
+        lose: What may be left out where the format has no room for it, of: classes, splits, grid, overlap, instances, order, crowd,
+            scores, void, nothing, background, empty, unlabelled. A refusal says which, and what becomes of it.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
     """

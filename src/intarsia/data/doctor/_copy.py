@@ -58,24 +58,25 @@ def check_truth(survey: Survey) -> None:
         )
 
 
-def write_copy(survey: Survey, checks: Mapping[str, Sequence[Check]], out: Path) -> None:
+def write_copy(survey: Survey, checks: Mapping[str, Sequence[Check]], out: Path) -> set[str]:
     """Writes `images/SPLIT/`, `masks/SPLIT/` and a class file, the images mended by the `checks` of their keys; what needs no
-    change is copied byte by byte.
+    change is copied byte by byte. Gives the keys of the pairs that are in it.
     """
     assert survey.classes is not None
     coded = isinstance(survey.labels, IdLabels | ColourLabels)
     coding = survey.labels.coding if coded else Coding.from_classes(survey.classes)  # type: ignore[union-attr]
     with whole_folder(out) as folder:
-        for one in survey.facts:
-            _copy(one, checks.get(one.record.key, ()), survey, coding, folder)
+        kept = {one.record.key for one in survey.facts if _copy(one, checks.get(one.record.key, ()), survey, coding, folder)}
         write_bytes(folder / "classes.json", write_classes(coding, objects=survey.objects))
+    return kept
 
 
-def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, folder: Path) -> None:
+def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, folder: Path) -> bool:
+    """Whether the pair was kept."""
     record = one.record
     gone = any(check.mend is left_out for check in checks)
     if gone or record.image is None or (one.image and one.image.error) or (one.label and one.label.error):
-        return
+        return False
     place = f"{record.split}/{inner_key(record)}" if record.split else inner_key(record)
     image, label = folder / "images" / place, folder / "masks" / place
     plain = record.label is None or _plain(one, survey)
@@ -87,7 +88,7 @@ def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, f
             if check.mend is not None and part.kept:
                 check.mend(part, survey)
         if not part.kept:
-            return
+            return False
     if part is None or part.image is before:
         write_bytes(image.with_name(image.name + record.image.suffix), record.image.read_bytes())
     else:
@@ -97,6 +98,7 @@ def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, f
         write_bytes(label.with_name(label.name + record.label.suffix), record.label.read_bytes())
     elif part is not None and part.labels is not None:
         write_labels(label.with_name(label.name + (".png" if part.labels.ndim == 2 else ".npy")), part.labels)
+    return True
 
 
 def _plain(one: Facts, survey: Survey) -> bool:

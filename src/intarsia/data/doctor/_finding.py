@@ -33,6 +33,8 @@ class Finding:
     keys: tuple[str, ...]
     files: tuple[str, ...]
     """Of each key the file to look at."""
+    others: tuple[str, ...] = ()
+    """Of each key the file that it is like, where that is what was found."""
 
 
 @dataclass
@@ -51,7 +53,8 @@ class Part:
 class Check:
     """What each file in data/doctor holds: one thing that can be wrong.
 
-    `cases` gives the pairs that have it, none where all is well, and numbers for the texts, in which {count} and {first} are known.
+    `cases` gives the pairs that have it, none where all is well, and numbers for the texts, in which {count} and {first} are known;
+    "others" among these are the pairs that those of `cases` are like.
     """
 
     severity: Severity
@@ -62,24 +65,28 @@ class Check:
     """Changes a pair so that the thing is not found in the copy; None where nobody but its maker could."""
     hopeless: Callable[[Survey], str] | None = None
     """What its maker has to do first, empty where `mend` can do without; None where it always can."""
+    of_images: bool = False
+    """Whether the image of a pair is the file to look at, not the label."""
 
     def find(self, name: str, survey: Survey) -> Finding | None:
         """The finding under that name, or None."""
         some, numbers = self.cases(survey)
         if not some:
             return None
-        files = tuple(_shown(one, survey.path) for one in some)
+        files = tuple(self._shown(one, survey.path) for one in some)
+        others = tuple(self._shown(one, survey.path) for one in numbers.pop("others", ()))
         known = {"count": len(some), "first": files[0], "s": "" if len(some) == 1 else "s"} | numbers
         keys = tuple(one.record.key for one in some)
-        return Finding(name, self.severity, self.message.format(**known), self.remedy.format(**known), keys, files)
+        return Finding(name, self.severity, self.message.format(**known), self.remedy.format(**known), keys, files, others)
 
-
-def _shown(one: Facts, root: Path) -> str:
-    """The file of a pair to look at, from the folder of the data on."""
-    file = one.record.label or one.record.image
-    if file is None:
-        return one.record.key
-    return file.relative_to(root).as_posix() if root in file.parents else str(file)
+    def _shown(self, one: Facts, root: Path) -> str:
+        """The file of a pair to look at, from the folder of the data on."""
+        record = one.record
+        image_first = self.of_images or bool(one.image and one.image.error)
+        file = record.image or record.label if image_first else record.label or record.image
+        if file is None:
+            return record.key
+        return file.relative_to(root).as_posix() if root in file.parents else str(file)
 
 
 def left_out(part: Part, survey: Survey) -> None:

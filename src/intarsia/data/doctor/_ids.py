@@ -14,10 +14,24 @@ if TYPE_CHECKING:
     from intarsia.data.doctor._facts import Facts
     from intarsia.data.doctor._survey import Survey
 
-__all__ = ["binary_255", "invented", "known_ids", "nearest_ids", "nearest_pixels", "off_by_one", "strangers"]
+__all__ = [
+    "binary_255",
+    "binary_ids",
+    "invented",
+    "known_ids",
+    "listed",
+    "nearest_ids",
+    "nearest_pixels",
+    "off_by_one",
+    "strangers",
+]
 
 INVENTED = 0.6
 """The share of a value's pixels that lie between two others along a line, from which on it was made by interpolation."""
+ENDS = 0.8
+"""The share of pixels that are 0 or 255 in masks of these two with blurred borders."""
+STRAY = 1e-4
+"""The share of all pixels up to which an id is a slip of the brush and tells nothing of how the ids are meant."""
 
 
 def known_ids(coding: Coding) -> set[int]:
@@ -33,18 +47,43 @@ def strangers(one: Facts, survey: Survey) -> set[int]:
 
 
 def binary_255(survey: Survey) -> bool:
-    """Whether all label files hold 0 and 255 alone, and 255 is no class."""
-    values = set(survey.counts)
-    return survey.coding is not None and values == {0, 255} and 255 not in survey.coding.ids
+    """Whether all label files hold 0 and 255, and nothing else but what smoothing makes along borders, and 255 is no class."""
+    counts = survey.counts
+    if survey.coding is None or 255 in survey.coding.ids or not {0, 255} <= counts.keys():
+        return False
+    soft = counts.keys() - {0, 255}
+    if not soft:
+        return True
+    between = sum(survey.between.get(value, 0) for value in soft)
+    made, every = sum(counts[value] for value in soft), sum(counts.values())
+    most = max(counts[value] for value in soft)  # of a class that is meant there would be more than of any value in passing
+    return (
+        bool(soft - known_ids(survey.coding)) and every - made > ENDS * every and between >= INVENTED * made and most < counts[255]
+    )
+
+
+def binary_ids(coding: Coding) -> tuple[int, ...]:
+    """What black and white stand for: the ids of two classes, or nothing and that of one; empty where there are others."""
+    ids = tuple(sorted((*coding.ids, *coding.nothing)))
+    return ids if len(ids) == 2 else ()
+
+
+def listed(coding: Coding) -> int:
+    """How many ids a class list without gaps has from 0 on, void and nothing within it too; 0 for others."""
+    known = known_ids(coding)
+    count = next(value for value in range(65537) if value not in known)
+    return count if max(coding.ids, default=count) < count else 0
 
 
 def off_by_one(survey: Survey) -> bool:
-    """Whether the ids are 1 to C where 0 to C - 1 are known, void aside."""
-    if survey.coding is None:
+    """Whether the ids are 1 to N where 0 to N - 1 are known, void beyond them and strays aside."""
+    if survey.coding is None or not (count := listed(survey.coding)):
         return False
-    ids = survey.coding.ids
-    values = set(survey.counts) - set(survey.coding.void)
-    return ids == tuple(range(len(ids))) and bool(values) and min(values) == 1 and max(values) == len(ids)
+    least = STRAY * sum(survey.counts.values())
+    values = {
+        value for value, pixels in survey.counts.items() if pixels > least and (value <= count or value not in survey.coding.void)
+    }
+    return bool(values) and min(values) == 1 and max(values) == count
 
 
 def invented(one: Facts, survey: Survey) -> set[int]:

@@ -21,7 +21,7 @@ from intarsia.data.open import detect, open_dataset
 from intarsia.data.records import FileReader, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from intarsia.core.classes import ClassSet
@@ -81,11 +81,20 @@ class Survey:
     @cached_property
     def counts(self) -> dict[int, int]:
         """The pixels of each value in all label files but those of a lossy format, which invents values."""
-        total: dict[int, int] = {}
-        for facts in self.facts:
-            for value, count in (facts.label.counts if facts.label and not facts.label.lossy else {}).items():
-                total[value] = total.get(value, 0) + count
-        return total
+        return _summed(one.label.counts for one in self.facts if one.label and not one.label.lossy)
+
+    @cached_property
+    def between(self) -> dict[int, int]:
+        """Of these the pixels that lie between two others along a line and in value."""
+        return _summed(one.label.between for one in self.facts if one.label and not one.label.lossy)
+
+
+def _summed(counts: Iterable[dict[int, int]]) -> dict[int, int]:
+    total: dict[int, int] = {}
+    for one in counts:
+        for value, count in one.items():
+            total[value] = total.get(value, 0) + count
+    return total
 
 
 def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Survey:

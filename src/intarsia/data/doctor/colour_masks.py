@@ -10,7 +10,7 @@ from intarsia.core.errors import DataError
 from intarsia.data.class_files import read_colours
 from intarsia.data.doctor._facts import COLOURED
 from intarsia.data.doctor._finding import Check, Part
-from intarsia.data.doctor._ids import known_ids
+from intarsia.data.doctor._ids import binary_ids, known_ids
 from intarsia.data.label_files import ColourLabels
 
 if TYPE_CHECKING:
@@ -25,14 +25,29 @@ __all__ = ["colour_masks"]
 
 Colour = tuple[int, int, int]
 TABLE = "Write which colour is which class as 'Name R G B' per line of label_colors.txt, and open with --data-args by_colour=True"
-GREY = "Save them with a single channel: each colour is three times the id of a class"
+READY = "Open with --data-args by_colour=True, for label_colors.txt has all their colours; or save them as ids"
+GREY = "Save them with a single channel: each colour (N, N, N) is the id N"
+BLACK_AND_WHITE = "Save them with a single channel, black as id {0} and white as id {1}"
+SWAPPED = ". So many colours are of photographs or of JPEG: see whether the folders of images and masks are swapped"
+ENDS = {(0, 0, 0), (255, 255, 255)}
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     some = [] if survey.colours else [one for one in survey.pairs if one.label and one.label.mode in COLOURED]
     colours = {colour for one in some if one.label for colour in one.label.colours}
-    remedy = GREY if colours and colours <= _grey(survey).keys() else TABLE
-    return some, {"colours": len(colours), "few": ", ".join(map(str, sorted(colours)[:4])), "remedy": remedy}
+    few = f"{len(colours)} of them: " + ", ".join(map(str, sorted(colours)[:4])) + " ..." * (len(colours) > 4)
+    uncounted = any(one.label and not one.label.colours for one in some)
+    remedy = _remedy(colours, survey) + SWAPPED * uncounted
+    return some, {"colours": "more than can be counted" if uncounted else few, "remedy": remedy}
+
+
+def _remedy(colours: set[Colour], survey: Survey) -> str:
+    grey = _grey(survey)
+    if colours and colours <= _table(survey).keys():
+        return READY
+    if not colours or not colours <= grey.keys():
+        return TABLE
+    return BLACK_AND_WHITE.format(*grey.values()) if grey.keys() == ENDS else GREY
 
 
 def ids_of_colours(colours: NDArray[Any], survey: Survey, *, nearest: bool) -> NDArray[np.uint16]:
@@ -73,6 +88,9 @@ def _table(survey: Survey) -> dict[Colour, int]:
 
 
 def _grey(survey: Survey) -> dict[Colour, int]:
+    """The id that each grey is; black and white alone are the two ids of the class list, where 255 is none."""
+    if survey.coding and 255 not in survey.coding.ids and (ids := binary_ids(survey.coding)) and _seen(survey) == ENDS:
+        return dict(zip(sorted(ENDS), ids, strict=True))
     return {(value, value, value): value for value in (known_ids(survey.coding) if survey.coding else ()) if value < 256}
 
 
@@ -94,7 +112,7 @@ def _hopeless(survey: Survey) -> str:
 colour_masks = Check(
     "error",
     _cases,
-    "{count} mask{s} hold colours, {colours} of them, where ids are expected: {first} ({few})",
+    "{count} mask{s} hold colours where ids are expected ({colours}), first {first}",
     "{remedy}",
     _mend,
     _hopeless,

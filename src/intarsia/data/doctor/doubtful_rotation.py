@@ -31,4 +31,5 @@ doubtful_rotation = Check(
     _cases,
     "{count} image{s} that EXIF turns or mirrors to the same size, so that nothing tells whether the mask is turned too: {first}",
     "Look at them: --sheet findings.png. Where a mask is not turned, strip the EXIF orientation from its image",
+    of_images=True,
 )

@@ -16,8 +16,12 @@ __all__ = ["duplicates"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    again = [one for group in same(survey) for one in group if any(_before(other, one) for other in group)]
-    return again, {}
+    again = []
+    for group in same(survey):
+        for one in group:
+            before = [other for other in group if _before(other, one)]
+            again += [(one, other) for other in before[:1]]
+    return [one for one, _ in again], {"others": [other for _, other in again]}
 
 
 def same(survey: Survey) -> list[list[Facts]]:
@@ -39,4 +43,5 @@ duplicates = Check(
     "{count} image{s} that are there already, pixel by pixel: {first}",
     "Remove them: they weigh double and make scores look surer than they are",
     left_out,
+    of_images=True,
 )

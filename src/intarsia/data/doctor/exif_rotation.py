@@ -43,4 +43,5 @@ exif_rotation = Check(
     "{count} image{s} that EXIF turns while the mask is not: {first}",
     "Strip the EXIF orientation from the images, or turn the masks with it.",
     _mend,
+    of_images=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intarsia.data.doctor._finding import Check, Part
-from intarsia.data.doctor._ids import invented, nearest_pixels
+from intarsia.data.doctor._ids import INVENTED, binary_255, invented, nearest_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
         for one in survey.pairs
         if one.label and not one.label.lossy and not survey.objects and not survey.colours and _ramps(one, survey)
     ]
-    return some, {}
+    return [] if binary_255(survey) else some, {}
 
 
 def _ramps(one: Facts, survey: Survey) -> bool:
@@ -42,11 +42,19 @@ def _mend(part: Part, survey: Survey) -> None:
 
 def _hopeless(survey: Survey) -> str:
     """Ids that are known may be right or made by interpolation."""
-    doubtful = any(not invented(one, survey) for one in _cases(survey)[0])
+    doubtful = any(not invented(one, survey) for one in _cases(survey)[0]) or _made_class(survey)
     return (
         "Export anew the masks in which interpolation made ids that classes have: nobody can tell them from the true ones."
         * doubtful
     )
+
+
+def _made_class(survey: Survey) -> bool:
+    """Whether there are classes whose pixels are hardly anywhere but at borders, and so came of the interpolation themselves."""
+    if survey.coding is None:
+        return False
+    inner = survey.between
+    return any(inner.get(value, 0) >= INVENTED * survey.counts[value] for value in survey.coding.ids if value in survey.counts)
 
 
 interpolated_masks = Check(

@@ -31,8 +31,9 @@ def usual(survey: Survey) -> tuple[int, str]:
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     most = usual(survey)
     some = [one for one in survey.facts if one.image and not one.image.error and _kind(one) != most]
-    other = _kind(some[0]) if some else most
-    return some, {"most": f"{most[0]} channels of {most[1]}", "other": f"{other[0]} of {other[1]}"}
+    kinds = Counter(map(_kind, some)).most_common()
+    told = ", ".join(f"{count} with {channels} of {dtype}" for (channels, dtype), count in kinds)
+    return some, {"most": f"{most[0]} channels of {most[1]}", "told": told}
 
 
 def _mend(part: Part, survey: Survey) -> None:
@@ -54,7 +55,8 @@ def _mend(part: Part, survey: Survey) -> None:
 mixed_images = Check(
     "error",
     _cases,
-    "{count} image{s} with {other} where most have {most}: {first}",
+    "{count} image{s} of another kind than most, which have {most}: {told}",
     "Save all images with the same channels and depth, for instance without alpha",
     _mend,
+    of_images=True,
 )

@@ -20,11 +20,14 @@ ORDER = ("test", "val", "train")
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some = []
+    some: list[Facts] = []
+    others: list[Facts] = []
     for group in same(survey):
         splits = sorted({one.record.split for one in group}, key=lambda split: (*ORDER, split).index(split))
-        some += [one for one in group if one.record.split in splits[1:]]
-    return some, {}
+        kept = next(one for one in group if one.record.split == splits[0])
+        again = [one for one in group if one.record.split in splits[1:]]
+        some, others = some + again, others + [kept] * len(again)
+    return some, {"others": others}
 
 
 shared_images = Check(
@@ -33,4 +36,5 @@ shared_images = Check(
     "{count} image{s} of one split that are in another too, pixel by pixel: {first}",
     "Remove them from the training images: a score on images that were trained on means nothing",
     left_out,
+    of_images=True,
 )

@@ -31,8 +31,15 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     splits = sorted({one.record.split for one in survey.facts})
     pairs = [pair for one in splits for other in splits if one != other for pair in similar(survey, one, other)]
     kept = ("test", "val")
-    found = {a.record.key: a for a, b in pairs if not (a.record.split in kept and b.record.split not in kept)}
-    return [one for one in survey.facts if one.record.key in found], {}
+    found = {a.record.key: b for a, b in pairs if not (a.record.split in kept and b.record.split not in kept)}
+    return alike(survey, found)
+
+
+def alike(survey: Survey, found: dict[str, Facts]) -> tuple[Sequence[Facts], dict[str, Any]]:
+    """The cases by key, each with the one that it is like."""
+    some = [one for one in survey.facts if one.record.key in found]
+    others = [found[one.record.key] for one in some]
+    return some, {"others": others}
 
 
 def similar(survey: Survey, split: str, other: str) -> list[tuple[Facts, Facts]]:
@@ -105,4 +112,5 @@ similar_images = Check(
     _cases,
     "{count} image{s} that look almost as one in another split: {first}",
     "Split by scene, patient or day, or by what looks alike: intarsia split DATA --group-by EXPRESSION, or similar",
+    of_images=True,
 )

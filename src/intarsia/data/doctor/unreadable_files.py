@@ -16,13 +16,15 @@ __all__ = ["unreadable_files"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    return [one for one in survey.facts if (one.image and one.image.error) or (one.label and one.label.error)], {}
+    some = [one for one in survey.facts if (one.image and one.image.error) or (one.label and one.label.error)]
+    both = [one.record.key for one in some if one.image and one.image.error and one.label and one.label.error]
+    return some, {"both": f", and the label of {both[0]} beside its image" if both else ""}
 
 
 unreadable_files = Check(
     "error",
     _cases,
-    "{count} file{s} cannot be read to the end, first the pair of {first}",
+    "{count} file{s} cannot be read to the end, first {first}{both}",
     "Copy them anew from their source, or remove both image and label.",
     left_out,
 )

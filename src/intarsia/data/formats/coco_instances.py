@@ -43,7 +43,7 @@ class CocoInstances:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, crowd=True, scores=True, void=False)
+    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, crowd=True, scores=True, void=False, background=False)
     looks: ClassVar[str] = "annotations/instances_train.json + images, or instances.json + images/"
 
     @staticmethod

@@ -212,11 +212,12 @@ def _coding(
             {str(properties[attribute]) for label in vector for properties, _ in features(label)[0] if attribute in properties}
         )
         if not names:
+            there = sorted({name for properties, _ in features(vector[0])[0] for name in properties})[:12]
             raise LabelError(
                 str(vector[0]),
                 expected=f"a property {attribute!r}",
-                received="none",
-                hint="Name one: attribute='...', or objects='building'.",
+                received=f"only {', '.join(map(repr, there))}" if there else "polygons without properties",
+                hint="Name one that tells the class: attribute='...'; or say what all polygons are: objects='building'.",
             )
         ids = [int(name) if name.isdigit() else place for place, name in enumerate(names)]
         return Coding(

@@ -14,7 +14,7 @@ from intarsia.data.class_files import find_class_file, read_classes, write_class
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import files_under, found_images, pair, splits_listed, whole_folder
-from intarsia.data.holds import Holds, check, is_semantic
+from intarsia.data.holds import BACKGROUNDS, Holds, check, is_semantic
 from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
 from intarsia.data.records import FileReader
 
@@ -44,7 +44,7 @@ class VOC:
 
     general: ClassVar[bool] = False
     holds: ClassVar[Holds] = Holds(
-        instances=True, ordered=False, nothing=False, splits=("", "train", "val", "test"), folders=False, apart=False
+        instances=True, ordered=False, nothing=False, fills=True, splits=("", "train", "val", "test"), folders=False, apart=False
     )
     looks: ClassVar[str] = "JPEGImages/ + SegmentationClass/"
 
@@ -160,4 +160,4 @@ class VocLabels:
 def _classes(names: tuple[str, ...]) -> ClassSet:
     """All but the background are things; colours are the challenge's, where black is the background's."""
     colours = ((0, 0, 0), *default_colours(len(names) - 1)) if names[0] == NAMES[0] else ()
-    return ClassSet(names, colours, things=tuple(name for name in names if name != NAMES[0]))
+    return ClassSet(names, colours, things=tuple(name for name in names if name not in BACKGROUNDS))

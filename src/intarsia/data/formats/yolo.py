@@ -44,7 +44,9 @@ class YOLO:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, overlap=True, void=False, splits=("train", "val", "test"), reserved=("images",))
+    holds: ClassVar[Holds] = Holds(
+        instances=True, overlap=True, void=False, background=False, splits=("train", "val", "test"), reserved=("images",)
+    )
     looks: ClassVar[str] = "data.yaml + images/train/ + labels/train/*.txt"
 
     @staticmethod

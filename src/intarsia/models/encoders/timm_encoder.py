@@ -27,6 +27,8 @@ ANY_SIZE: tuple[dict[str, Any], ...] = (
     {"strict_img_size": False},
 )
 """How transformers of timm are told that images come in other sizes than that of their pretraining; convolutions need nothing."""
+STRIDES = (2, 4, 8, 16, 32)
+"""What `output_stride` may be."""
 AS_TORCHVISION = ("mobilenetv2_",)
 """How the names begin of timm's networks that are torchvision's to the last number, epsilons and order of the tensors included, but
 for the names. Its MobileNetV3 and EfficientNetV2 have epsilons of their own."""
@@ -115,6 +117,8 @@ def record_of(name: str) -> Any:
 
 def _dilated(output_stride: int, name: str, in_channels: int, *, pretrained: bool) -> Any:
     """The timm network kept at `output_stride` by dilation, or as it is where that is fine enough."""
+    if output_stride not in STRIDES:  # timm would take the next finer one that it knows
+        raise OptionError(f"output_stride of encoder {name!r}", expected=f"one of {STRIDES}", received=output_stride)
     try:
         network = _created(name, in_channels, pretrained=pretrained, output_stride=output_stride)
     except (TypeError, AssertionError):  # timm's two ways to say that a network cannot be dilated, or not so

@@ -1,0 +1,37 @@
+"""Classes that are scored on but never trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from intarsia.data.doctor._finding import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intarsia.data.doctor._facts import Facts
+    from intarsia.data.doctor._survey import Survey
+
+__all__ = ["untrained_classes"]
+
+
+def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
+    seen: dict[str, set[int]] = {}
+    for one in survey.facts:
+        seen.setdefault(one.record.split, set()).update(index for index, pixels in one.areas if pixels)
+    unread = any(one.problem for one in survey.facts)
+    if survey.classes is None or not seen.get("train") or unread:  # what cannot be read may show them
+        return [], {}
+    lost = set().union(*(seen.get(split, ()) for split in ("val", "test"))) - seen["train"]
+    names = [survey.classes.names[index] for index in sorted(lost)]
+    told = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    some = [one for one in survey.facts if one.record.split in ("val", "test") and any(index in lost for index, _ in one.areas)]
+    return some, {"classes": len(lost), "names": told}
+
+
+untrained_classes = Check(
+    "warning",
+    _cases,
+    "{classes} of the classes are in no training image, but in {count} of val or test: {names}",
+    "No network can score on them: move some of these images to the training ones, or split anew, by class: intarsia split DATA",
+)

@@ -35,6 +35,23 @@ for epoch, iou in zip((4, 8, 12, 16), (0.447, 0.579, 0.650, 0.668), strict=True)
     ROADS[epoch - 1]["val_mean_iou"] = iou
 
 
+def test_what_is_tried_already_is_not_advised():
+    """With all of it only the size is left."""
+    shares = {"a": 0.01, "b": 0.99}
+    said = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["class_weights", "rare_crops", "dice"])["never predicted: a"]
+    assert said.endswith("Try a larger --size.")
+    some = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["dice"])["never predicted: a"]
+    assert some.endswith("Try --class-weights sqrt_median_frequency, --rare-crops 0.5, or a larger --size.")
+
+
+@pytest.mark.parametrize("losses", [[6.04, 5.97, 6.01, 5.93, 5.95, 5.91], [5.77, 5.9, 5.85, 5.95, 5.88, 6.01]])
+def test_noise_is_no_learning(losses):
+    """Measured: LR-ASPP on CamVid at rates of 1e-6 and 1e-7."""
+    rows = [{"epoch": index + 1, "loss": loss, "lr": 1e-6, "val_mean_iou": 0.05} for index, loss in enumerate(losses)]
+    assert "far too low" in watch(rows)["nothing learnt"]
+    assert "nothing learnt" not in watch([row | {"loss": row["loss"] - 0.1 * index} for index, row in enumerate(rows)])
+
+
 def test_a_training_that_goes_well_is_not_remarked_upon():
     for count in range(len(ROADS) + 1):
         assert watch(ROADS[:count]) == {}
@@ -96,11 +113,11 @@ def test_a_loss_that_does_not_move_is_told_unless_all_is_learnt():
 
 
 def test_where_most_classes_are_never_predicted_it_is_told_once():
-    shares = dict.fromkeys("abcde", 0.2)
+    shares = dict.fromkeys("abcdef", 1 / 6)
     found = never_predicted([["a", "b", "c", "d"]] * 2, 0.6, lambda: shares)
     assert list(found) == ["nothing learnt"]
     assert found["nothing learnt"].startswith(
-        "Hardly anything is learnt: 4 of 5 classes are never predicted. The learning rate may"
+        "Hardly anything is learnt: 4 of 6 classes are never predicted. The learning rate may"
     )
     assert len(never_predicted([["a", "b", "c"]] * 2, 0.6, lambda: shares)) == 3
     assert list(never_predicted([["a"]] * 2, 0.6, lambda: {"a": 0.01, "b": 0.99})) == ["never predicted: a"]

@@ -157,7 +157,7 @@ def train(
             if main:
                 past = 1.0 if is_over(options, progress, done) else done
                 found = watch(progress.rows)
-                found |= never_predicted(progress.unpredicted, past, parts.class_shares)
+                found |= never_predicted(progress.unpredicted, past, parts.class_shares, tried(options))
                 for text in news(found, progress.told, epoch + 1, run.folder):
                     bar.say(f"watch: {text}")
                     if warn:
@@ -214,6 +214,12 @@ def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
     """Whether the state is to be kept within an epoch: by steps, or by the time since it was kept last."""
     by_steps = options.checkpoint_steps > 0 and step % options.checkpoint_steps == 0
     return by_steps or 0 < options.checkpoint_minutes * 60 < seconds
+
+
+def tried(options: TrainOptions) -> list[str]:
+    """The remedies for a class that is never predicted that this training has already."""
+    given = {"class_weights": options.class_weights != "none", "rare_crops": options.rare_crops > 0, "dice": "dice" in options.loss}
+    return [name for name, has in given.items() if has]
 
 
 def diverged(progress: Progress, received: float | str) -> TrainingDiverged:

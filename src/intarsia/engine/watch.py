@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from intarsia.core.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     Rows = Sequence[Mapping[str, float]]
@@ -23,7 +23,7 @@ WAIT = 0.3
 """The share of waiting for data, in two epochs running, from which on it is told."""
 LATER = 0.5
 """The share of the training before which a class may go unpredicted without a word."""
-MOST = 0.6
+MOST = 0.5
 """The share of all classes above which those never predicted are no matter of each class."""
 
 
@@ -41,13 +41,24 @@ def watch(rows: Rows) -> dict[str, str]:
     return {kind: text for kind, text in found.items() if text}
 
 
-def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Callable[[], Mapping[str, float]]) -> dict[str, str]:
+REMEDIES = {
+    "class_weights": "--class-weights sqrt_median_frequency",
+    "rare_crops": "--rare-crops 0.5",
+    "dice": "a loss of regions such as dice",
+    "size": "a larger --size",
+}
+"""What helps a class that is never predicted."""
+
+
+def never_predicted(
+    history: Sequence[Sequence[str]], done: float, shares: Callable[[], Mapping[str, float]], tried: Collection[str] = ()
+) -> dict[str, str]:
     """The classes that the two latest evaluations, or the only one, have not given to a single pixel, though the val split shows
     them, by kind.
 
     Where they are most of all classes, that is told in one text of its own. `history` names such classes for each evaluation
     (`unpredicted`), `done` is the share of the training done, of which the first half is not judged, and `shares`, asked only where
-    needed, gives those of each class among the training pixels.
+    needed, gives those of each class among the training pixels. What is `tried` already, of `REMEDIES`, is not advised.
 
     >>> never_predicted([["pole", "car"], ["pole"]], 0.6, lambda: {"pole": 0.004})["never predicted: pole"][:77]
     "Class 'pole' has not been predicted once, and has 0.4% of the training pixels"
@@ -59,7 +70,7 @@ def never_predicted(history: Sequence[Sequence[str]], done: float, shares: Calla
     if len(lasting) > 1 and len(lasting) > MOST * len(known):
         return {"nothing learnt": _hardly(lasting, len(known))}
     ever = {name for name in lasting if not all(name in names for names in history)}
-    return {f"never predicted: {name}": _never(name, known.get(name, 0.0), name in ever) for name in lasting}
+    return {f"never predicted: {name}": _never(name, known.get(name, 0.0), name in ever, tried) for name in lasting}
 
 
 def unpredicted(scores: Any) -> list[str]:
@@ -85,14 +96,13 @@ def _hardly(names: Sequence[str], classes: int) -> str:
     )
 
 
-def _never(name: str, share: float, before: bool) -> str:
+def _never(name: str, share: float, before: bool, tried: Collection[str]) -> str:
     if share == 0:
         return f"Class {name!r} is in the val split and in no training image: it cannot be learnt. Divide the data anew."
     when = "is predicted no more" if before else "has not been predicted once"
-    return (
-        f"Class {name!r} {when}, and has {share * 100:.3g}% of the training pixels. Try --class-weights sqrt_median_frequency, "
-        "--rare-crops 0.5, a loss of regions such as dice, or a larger --size."
-    )
+    *some, last = (remedy for kind, remedy in REMEDIES.items() if kind not in tried)
+    advice = f"{', '.join(some)}, or {last}" if some else last
+    return f"Class {name!r} {when}, and has {share * 100:.3g}% of the training pixels. Try {advice}."
 
 
 def _waiting(rows: Rows) -> str:
@@ -135,10 +145,15 @@ def _rising(rows: Rows) -> str:
 
 
 def _flat(rows: Rows) -> str:
-    """Five epochs within 2 %, and no score that would say that there is nothing left to learn."""
+    """Five epochs within 10 % that end less than 2 % below where they began, by the means of two, and no score that would say that
+    there is nothing left to learn.
+    """
     losses = [row["loss"] for row in rows]
     scores = [row["val_mean_iou"] for row in rows if "val_mean_iou" in row]
-    if len(losses) < 5 or max(losses) - min(losses) >= 0.02 * abs(losses[0]) or max(scores, default=0.0) >= 0.5:
+    if len(losses) < 5 or max(scores, default=0.0) >= 0.5:
+        return ""
+    fallen, jitter = fmean(losses[:2]) - fmean(losses[-2:]), max(losses) - min(losses)
+    if fallen >= 0.02 * abs(losses[0]) or jitter >= 0.1 * abs(losses[0]):
         return ""
     return (
         f"Nothing is learnt: in {len(losses)} epochs the training loss has stayed between {min(losses):.4g} and {max(losses):.4g}. "

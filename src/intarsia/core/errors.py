@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "CannotHold",
@@ -38,6 +38,7 @@ __all__ = [
     "TrainingDiverged",
     "UnreadableFile",
     "check_names",
+    "few",
     "nearest",
 ]
 
@@ -117,6 +118,15 @@ class MissingExtra(IntarsiaError, ImportError):
             expected=f"the optional packages of '{extra}'",
             hint=f"Run: pip install 'intarsia[{extra}]'",
         )
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first of many names, and how many more there are.
+
+    >>> few(["road", "sky", "car"], 2)
+    'road, sky and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

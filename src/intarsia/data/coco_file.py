@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from intarsia.core.classes import ClassSet
 from intarsia.core.errors import InvalidNoun, LabelError
-from intarsia.data.dataset import SPLITS
+from intarsia.data.dataset import SPLITS, split_place
 from intarsia.ops.packing import pack_crops, window_of
 from intarsia.ops.rle import from_segmentation
 
@@ -229,8 +229,7 @@ def split_of(name: str) -> str:
 
 def ordered_splits(found: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
     """(split, path) in the order train, val, test, then others by name."""
-    order = ("train", "val", "test")
-    return sorted(found, key=lambda one: ((*order, one[0]).index(one[0]), one))
+    return sorted(found, key=lambda one: (split_place(one[0]), one))
 
 
 def places_of(path: Path, what: str, known: Sequence[int], asked: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -51,9 +51,8 @@ def compare(format: Any, folder: Path, dataset: Dataset) -> None:
         copy = format.open(folder)
         want, got = ({(record.split, inner_key(record)): row for row, record in enumerate(one.records)} for one in (dataset, copy))
         wrong = [f"{key!r} in {split!r}" if split else repr(key) for split, key in sorted(want.keys() ^ got.keys())]
-        if (
-            not wrong and copy.classes.names == dataset.classes.names
-        ):  # others where reading takes an option, as for all labels of Cityscapes
+        # the names are others where reading takes an option, as for all labels of Cityscapes
+        if not wrong and copy.classes.names == dataset.classes.names:
             pairs = ((dataset.segments(row), copy.segments(got[place]), place[1]) for place, row in want.items())
             wrong = [f"another number of segments in {key!r}" for a, b, key in pairs if _rows(a) != _rows(b)]
     except DataError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["SPLITS", "Dataset", "Record", "evenly_spaced", "share_of", "shuffled", "split_by_share"]
+__all__ = ["SPLITS", "Dataset", "Record", "evenly_spaced", "share_of", "shuffled", "split_by_share", "split_place"]
 
 TOGETHER = 5
 """Files from which on their pieces are not parted by a split; of fewer, too much or nothing would be held back."""
@@ -226,6 +226,16 @@ def _middle(keys: Sequence[str], share: float, end: int | None = None) -> Sequen
     count = max(1, round(share * len(keys)))
     stop = (len(keys) + count) // 2 if end is None else end
     return keys[stop - count : stop]
+
+
+def split_place(split: str) -> tuple[int, int, str]:
+    """By which splits are sorted: train, val, test, then folds by number, then others by name.
+
+    >>> sorted(["10", "extra", "9", "test", "train"], key=split_place)
+    ['train', 'test', 'extra', '9', '10']
+    """
+    known = ("train", "val", "test")
+    return known.index(split) if split in known else len(known), int(split) if split.isdecimal() else 0, split
 
 
 def share_of(keys: Sequence[str], share: float, seed: int) -> set[str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find, members
-from intarsia.core.errors import OptionError
+from intarsia.core.errors import OptionError, few
 from intarsia.data.doctor._copy import check_format, check_truth, write_copy
 from intarsia.data.doctor._survey import Survey, survey
 
@@ -103,9 +103,7 @@ def _beside(finding: Finding) -> tuple[str, ...]:
 
 
 def _few(files: tuple[str, ...]) -> str:
-    names = list(dict.fromkeys(files))
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return few(list(dict.fromkeys(files)), SHOWN)
 
 
 def examine(path: Path, *, format: str | None = None, size: tuple[int, int] | None = None, **options: Any) -> Report:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError, LeakError, OptionError, UnreadableFile, nearest
-from intarsia.data.dataset import SPLITS, shuffled
+from intarsia.data.dataset import SPLITS, shuffled, split_place
 from intarsia.data.doctor._facts import read_facts
 from intarsia.data.doctor.similar_images import near
 from intarsia.data.images import write_bytes
@@ -61,7 +61,7 @@ class Splits:
 
     def __str__(self) -> str:
         counts = Counter(self.of.values())
-        return ", ".join(f"{split} {counts[split]}" for split in sorted(counts, key=_place))
+        return ", ".join(f"{split} {counts[split]}" for split in sorted(counts, key=split_place))
 
     @property
     def notes(self) -> list[str]:
@@ -119,12 +119,6 @@ class Splits:
         splits = {split: self.keys(split) for split in dict.fromkeys(self.of.values())}
         content = {"made": dict(self.made), "folds": self.folds, "splits": splits, "groups": dict(self.groups)}
         write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def _place(split: str) -> tuple[int, int, str]:
-    """By which splits are sorted: train, val, test, folds by number, others by name."""
-    known = ("train", "val", "test")
-    return known.index(split) if split in known else len(known), int(split) if split.isdecimal() else 0, split
 
 
 def read_splits(path: Path) -> Splits:

@@ -49,9 +49,8 @@ def look(
     }
     values = segments.classes if stored and len(segments) else segments.ids
     ids = f"ids {'x'.join(map(str, segments.ids.shape))} {segments.ids.dtype}, {values.min()}..{values.max()}"
-    page = beside(
-        [*(titled(fitted(panel), name) for name, panel in panels.items()), titled(_numbered(segments, stored=stored), ids)]
-    )
+    numbers = segments.classes if stored else np.arange(1, len(segments) + 1)
+    page = beside([*(titled(fitted(panel), name) for name, panel in panels.items()), titled(_numbered(segments, numbers), ids)])
     page = stacked([page, _shares(segments, classes, page.shape[1])], gap=4)
     return framed(titled(page, title, 19) if title else page)
 
@@ -90,8 +89,8 @@ def _shares(segments: Segments, classes: ClassSet, width: int) -> NDArray[np.uin
     return legend(classes, order, width=width, void=bool(counts[0]), nothing=bool(counts[-1]), notes=notes)
 
 
-def _numbered(segments: Segments, *, stored: bool = False) -> NDArray[np.uint8]:
-    """The rows seen, each in its own colour, with its number, or its class, written at its innermost pixel; void black."""
+def _numbered(segments: Segments, numbers: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """The rows seen, each in its own colour, with its number (N,) written at its innermost pixel; void black."""
     rows = top_rows(segments)  # (H, W)
     count = len(segments)
     table: NDArray[np.uint8] = np.zeros((count + 2, 3), np.uint8)
@@ -109,11 +108,6 @@ def _numbered(segments: Segments, *, stored: bool = False) -> NDArray[np.uint8]:
         y, x = np.unravel_index(int(inner.argmax()), inner.shape)
         if inner[y, x] * scale > 5:
             place = (float(x) + 0.5) * scale, (float(y) + 0.5) * scale
-            pen.text(
-                place,
-                str(segments.classes[row] if stored else row + 1),
-                fill=(0, 0, 0),
-                font=font(min(22, max(11, int(inner[y, x] * scale)))),
-                anchor="mm",
-            )
+            letters = font(min(22, max(11, int(inner[y, x] * scale))))
+            pen.text(place, str(numbers[row]), fill=(0, 0, 0), font=letters, anchor="mm")
     return np.array(page)

@@ -50,13 +50,13 @@ def draw_findings(report: Report, path: Path, count: int = 3) -> Path | None:
 def _as_stored(record: Record, title: str, coding: Coding | None) -> list[Sample]:
     """An image with its label file; where they do not go together, or one cannot be read, each that can by itself."""
     image, label = record.image, record.label
-    whole = [_ids(label, coding, image, title)] if image and label else []
-    if any(whole):
-        return [sample for sample in whole if sample]
-    halves = [_picture(image, f"{title}, the image"), label and _ids(label, coding, None, f"{title}, the label")]
-    if halves[1] is None:
-        halves[1] = _picture(label, f"{title}, the label")
-    return [sample for sample in halves if isinstance(sample, Sample)]
+    if image and label and (whole := _ids(label, coding, image, title)):
+        return [whole]
+    parts = [_picture(image, f"{title}, the image")]
+    if label:
+        named = f"{title}, the label"
+        parts.append(_ids(label, coding, None, named) or _picture(label, named))
+    return [part for part in parts if part]
 
 
 def _ids(label: Path, coding: Coding | None, image: Path | None, title: str) -> Sample | None:
@@ -65,7 +65,7 @@ def _ids(label: Path, coding: Coding | None, image: Path | None, title: str) -> 
     """
     try:
         labels = read_labels(label)  # (H, W)
-        if labels.dtype.kind not in "ui" or not labels.size or labels.max() > 65535:
+        if not labels.size or labels.max() > 65535:
             return None
         names = dict(zip(coding.ids, coding.classes.names, strict=True)) if coding else {}
         void = coding.void if coding else ()

@@ -59,14 +59,16 @@ def _lengths(text: str | bytes) -> NDArray[np.int64]:
     ([2, 2], [5, 40, 3, 44, 9])
     """
     raw = np.frombuffer(text.encode() if isinstance(text, str) else text, np.uint8).astype(np.int64) - 48
-    if len(raw) and (raw.min() < 0 or raw.max() > 63 or raw[-1] & 32):
+    if not len(raw):
+        return raw
+    if raw.min() < 0 or raw.max() > 63 or raw[-1] & 32:
         raise ValueError(f"text that is none of COCO's, {text[:20]!r}")
     ends = np.flatnonzero(raw & 32 == 0)
-    starts = np.r_[0, ends + 1][: len(ends)]
+    starts = np.r_[0, ends[:-1] + 1]
     place = np.arange(len(raw)) - np.repeat(starts, ends - starts + 1)
-    if len(raw) and place.max() > 11:
+    if place.max() > 11:
         raise ValueError(f"a length of more than 60 bits, in {text[:20]!r}")
-    values: NDArray[np.int64] = np.add.reduceat((raw & 31) << 5 * place, starts) if len(raw) else raw
+    values: NDArray[np.int64] = np.add.reduceat((raw & 31) << 5 * place, starts)
     values -= (raw[ends] & 16 != 0) * (1 << 5 * (place[ends] + 1))  # the last group's highest bit is the sign
     values[1::2], values[2::2] = values[1::2].cumsum(), values[2::2].cumsum()
     return values

@@ -88,12 +88,12 @@ def off_by_one(survey: Survey) -> bool:
 
 def invented(one: Facts, survey: Survey) -> set[int]:
     """The strange values of a label file that interpolation has made: most of their pixels lie between those of two others."""
-    if one.label is None or binary_255(survey) or off_by_one(survey):
-        return set()
     strange = strangers(one, survey)
+    if one.label is None or not strange or binary_255(survey) or off_by_one(survey):
+        return set()
     inner = sum(one.label.between.get(value, 0) for value in strange)
     total = sum(one.label.counts[value] for value in strange)
-    return strange if strange and inner >= INVENTED * total else set()
+    return strange if inner >= INVENTED * total else set()
 
 
 def nearest_ids(labels: NDArray[Any], coding: Coding) -> NDArray[np.uint16]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from intarsia.core.errors import few
 from intarsia.data.doctor._finding import Check
 from intarsia.data.doctor._ids import binary_255
 
@@ -21,8 +22,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     if survey.classes is None or not seen or binary_255(survey):
         return [], {}
     absent = [name for index, name in enumerate(survey.classes.names) if index not in seen]
-    more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
-    return list(survey.facts[:1]) if absent else [], {"classes": len(absent), "names": ", ".join(absent[:8]) + more}
+    return list(survey.facts[:1]) if absent else [], {"classes": len(absent), "names": few(absent, 8)}
 
 
 absent_classes = Check(

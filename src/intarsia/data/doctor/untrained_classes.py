@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from intarsia.core.errors import few
 from intarsia.data.doctor._finding import Check
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
         return [], {}
     lost = set().union(*(seen.get(split, ()) for split in ("val", "test"))) - seen["train"]
     names = [survey.classes.names[index] for index in sorted(lost)]
-    told = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     some = [one for one in survey.facts if one.record.split in ("val", "test") and any(index in lost for index, _ in one.areas)]
-    return some, {"classes": len(lost), "names": told}
+    return some, {"classes": len(lost), "names": few(names, 8)}
 
 
 untrained_classes = Check(

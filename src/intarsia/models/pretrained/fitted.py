@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import CheckpointError
+from intarsia.core.errors import CheckpointError, few
 from intarsia.models.encoders.weights import COUNTER
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def fitted(
     missing = [name for name in wanted if name not in given and not name.startswith("normalise.") and not name.endswith(COUNTER)]
     for fault, names in (("without a place", homeless), ("of another shape", unfit), ("missing", missing)):
         if names:
-            shown = ", ".join((theirs or {}).get(name, name) for name in names[:4]) + (
-                f" and {len(names) - 4} more" if len(names) > 4 else ""
-            )
+            shown = few([(theirs or {}).get(name, name) for name in names], 4)
             raise CheckpointError(
                 source,
                 expected=f"{len(wanted)} tensors that fit the network",

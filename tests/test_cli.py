@@ -40,6 +40,14 @@ ROW = {
     "licences": LICENCES,
     "origin": "a paper",
 }
+REPRODUCED = {
+    "run": "runs/x",
+    "again": "runs/x-reproduced",
+    "data_hash": "ab",
+    "versions_that_differ": {"torch": ["2.14.0", "2.15.0"]},
+    "scores": {"mean_iou": [0.5, 0.625, 0.125], "loss": [1.0, 1.0, 0.0]},
+    "largest_weight_difference": 0.25,
+}
 RUN = SimpleNamespace(folder=Path("runs/x"), best=Path("runs/x/best"), metrics={"mean_iou": 0.625, "split": "val"})
 RESULTS = {
     "demo": RUN,
@@ -51,7 +59,7 @@ RESULTS = {
     "evaluate_folders": Scores(),
     "compare": Scores(),
     "predict": [Path("a.png"), Path("b.png")],
-    "reproduce": {"mean_iou": 0.0, "largest_weight_difference": 0.0},
+    "reproduce": REPRODUCED,
     "list_models": [ROW],
 }
 
@@ -193,7 +201,7 @@ def test_evaluate_wants_one_of_its_two_forms(words, calls, capsys):
     ("words", "result"),
     [
         ("evaluate m d --json", {"mean_iou": 0.5}),
-        ("reproduce r --json", {"mean_iou": 0.0, "largest_weight_difference": 0.0}),
+        ("reproduce r --json", REPRODUCED),
         ("models --json", [ROW]),
     ],
 )
@@ -206,7 +214,10 @@ def test_lists_and_tables_as_lines(calls, capsys):
     for words in ("predict m x", "reproduce r", "lr-find d"):
         main(words.split())
     assert capsys.readouterr().out == (
-        "a.png\nb.png\nmean_iou: 0.0\nlargest_weight_difference: 0.0\nidentical\n"
+        "a.png\nb.png\n"
+        "run       runs/x\nagain     runs/x-reproduced\nversions  torch 2.14.0 -> 2.15.0\n\n"
+        "score     before   again    difference\nmean_iou  0.5000   0.6250   +0.12\nloss      1.0000   1.0000   +0\n\n"
+        "not identical: weights differ by up to 0.25\n"
         "steepest  0.012\nvalley    0.004  (a safe --lr)\ncurve     lr_find.png\n"
     )
 

@@ -134,6 +134,9 @@ def test_the_scaling_of_the_source_goes_along_unless_another_is_asked_for(folder
         four.recipe_for(wide, data, options)
     with pytest.raises(OptionError, match="--model: expected unet, which .* is, or none, received segnet"):
         found.recipe_for(data[0], data, replace(options, model="segnet"))
+    other = replace(found, recipe=replace(found.recipe, model="segnet"))
+    with pytest.raises(OptionError, match="--model: expected segnet, which .* is, or none, received unet"):
+        other.recipe_for(data[0], data, replace(options, model="unet"))
 
 
 # -- stages, freezing and norms ----------------------------------------------------------------------------------------------------

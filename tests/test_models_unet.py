@@ -150,6 +150,7 @@ def test_windows_of_maxvit_at_any_size() -> None:
             "widths: expected 4 numbers, one for each level of mobilenetv2_100 but the coarsest, received (64, 32). Leave them out "
             "for (32, 64, 128, 256).",
         ),
+        ({"widths": ()}, "widths: expected at least one number, finest level first, received ()"),
         ({"weights": "timm"}, "weights: expected an encoder that they belong to, received timm. Name a timm encoder."),
     ],
 )

@@ -31,7 +31,7 @@ WRONG = {
     "flip": ("often", "--flip: expected a number of at least 0 and at most 1, received 'often'"),
     "optimizer": ("lion", "--optimizer: expected one of adamw, adam, sgd, received 'lion'"),
     "augment": (1, "--augment: expected true or false, received 1"),
-    "model": (None, "--model: expected a text, received None"),
+    "model": (8, "--model: expected a text, received 8"),
     "size": (256, "--size: expected 2 values, received 256"),
     "mean": (0.5, "--mean: expected a list of values, received 0.5"),
     "scale": ((2.0, 0.5), r"--scale: expected smallest before largest, received (2.0, 0.5)"),

@@ -57,7 +57,7 @@ def spelled(name: str | None) -> str:
 def joined(*terms: str) -> str:
     """The terms of all that weights learnt from, each told once; "none" where there is nothing to tell.
 
-    >>> joined("none", "CC0-1.0"), joined("ADE20K terms", "unknown", "ADE20K terms")
+    >>> joined("none", "CC0-1.0"), joined("ADE20K terms; unknown", "unknown")
     ('CC0-1.0', 'ADE20K terms; unknown')
     """
-    return "; ".join(dict.fromkeys(each for each in terms if each != "none")) or "none"
+    return "; ".join(dict.fromkeys(each for some in terms for each in some.split("; ") if each != "none")) or "none"

@@ -34,10 +34,16 @@ def find_class_file(folder: Path) -> Path | None:
     return next((folder / name for name in CLASS_FILES if (folder / name).is_file()), None)
 
 
-def coding_near(folder: Path, given: Path | None = None, *, above: int = 3) -> Coding:
+def coding_near(
+    folder: Path,
+    given: Path | None = None,
+    *,
+    above: int = 3,
+    otherwise: str = "give classes=['sky', ...], or objects='cell' where the masks number objects",
+) -> Coding:
     """The coding of the class file `given`, else of the first in `folder` or in as many folders `above`; 255 is void if free.
 
-    Raises LabelError that says which names were looked for.
+    Raises LabelError that says which names were looked for, and what can be done `otherwise`.
     """
     file = given or next((file for place in (folder, *folder.resolve().parents[:above]) if (file := find_class_file(place))), None)
     if file is None:
@@ -45,8 +51,7 @@ def coding_near(folder: Path, given: Path | None = None, *, above: int = 3) -> C
             str(folder),
             expected=f"a class file, one of {', '.join(CLASS_FILES)}, in the folder{' or above' if above else ''}",
             received="none",
-            hint="Write codes.txt with one class name per line (the line number from 0 is the id), or give classes=['sky', ...], "
-            "or objects='cell' where the masks number objects.",
+            hint=f"Write codes.txt with one class name per line (the line number from 0 is the id), or {otherwise}.",
         )
     return read_classes(file).with_void(None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from accelerate import PartialState
 from accelerate.utils import broadcast, gather_object
 
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, few
 from intarsia.engine.loader import Questions, questions
 from intarsia.engine.measures import Measures
 from intarsia.engine.network import segment
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Asked = Mapping[str, Mapping[str, Any]]
 
 __all__ = ["evaluate_network", "evaluate_predictor", "table_of"]
+
+SHOWN = 5
+"""The classes that an error names."""
 
 
 def evaluate_network(
@@ -102,7 +105,6 @@ def table_of(own: ClassSet, classes: ClassSet) -> NDArray[np.int64]:
     table = own.table_to(classes)
     if (table < 0).any():
         missing = [name for name, index in zip(own.names, table, strict=True) if index < 0]
-        raise DataError(
-            "evaluation", expected=f"data with the classes of the network {list(own.names)}", received=f"none named {missing}"
-        )
+        expected = f"data with the classes of the network: {few(own.names, SHOWN)}"
+        raise DataError("evaluation", expected=expected, received=f"none named {few(missing, SHOWN)}")
     return table

@@ -48,7 +48,7 @@ class Source:
         if channels != old.in_channels != RGB:
             expected = f"a network for images of {channels} channels, or of {RGB}, which is fitted"
             raise OptionError("--start-from", expected=expected, received=old.in_channels)
-        if options.model not in ("unet", old.model):  # the default, or its own name
+        if options.model not in (None, old.model):
             raise OptionError("--model", expected=f"{old.model}, which {self.name} is, or none", received=options.model)
         pixels = old.pixels.for_channels(channels)
         if options.mean is not None and options.std is not None:

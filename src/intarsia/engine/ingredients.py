@@ -146,10 +146,10 @@ class Ingredients:
 def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
     """How the network is made, from the options and the first training image."""
     channels = first.image.shape[-1]
-    arguments = dict(options.model_args)
+    model, arguments = options.model or "unet", dict(options.model_args)
     if options.encoder is not None:
         arguments["encoder"] = options.encoder
-    encoder = encoder_of(options.model, arguments)
+    encoder = encoder_of(model, arguments)
     if options.mean is not None and options.std is not None:
         pixels = Pixels(mean=options.mean, std=options.std)
     else:
@@ -158,7 +158,7 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         pixels = replace(pixels, kind="per_image")  # 16 bit and float have no range of their own
     learnt_from = joined(encoder_data(encoder or "", options.weights), data.licence)
     return Recipe(
-        model=options.model,
+        model=model,
         classes=data.classes,
         pixels=pixels.for_channels(channels),
         in_channels=channels,

@@ -35,8 +35,8 @@ def evaluate_label_folders(
     for stem, file in truths.items():
         if stem not in answers:
             raise PairingError(str(file), expected=f"a prediction {stem}.png in {prediction}", received="none")
-    coding = coding_near(truth, classes)
     own = find_class_file(prediction)
+    coding = coding_near(truth, classes, otherwise=f"name one: --classes {own or 'FILE'}")
     answered = coding if own is None else read_classes(own)
     table = answered.classes.table_to(coding.classes)
     if (table < 0).any():

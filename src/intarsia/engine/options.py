@@ -36,8 +36,8 @@ class TrainOptions:
     """
 
     # -- network ---------------------------------------------------------------------------------------------------------------
-    model: str = "unet"
-    """A model of the catalogue (`intarsia models`), or 'package.module:Name'."""
+    model: str | None = None
+    """A model of the catalogue (`intarsia models`), or 'package.module:Name'; left out, what start_from brings, else unet."""
     model_args: dict[str, Any] = field(default_factory=dict)
     """More keyword arguments of the model, such as widths=[32,64,128]."""
     encoder: str | None = None

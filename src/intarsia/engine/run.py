@@ -140,9 +140,9 @@ def free_folder(folder: Path) -> Path:
 
 def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
     """A fresh folder: `options.out`, which must not hold a run yet, or the first free of runs/NAME, runs/NAME2 ..."""
-    if options.start_from is not None:
-        named = Path(options.start_from)
-        options = replace(options, model=recipe.model, start_from=str(named.resolve()) if named.exists() else options.start_from)
+    options = replace(options, model=recipe.model)
+    if options.start_from is not None and (named := Path(options.start_from)).exists():
+        options = replace(options, start_from=str(named.resolve()))
     if options.out is not None:
         folder = Path(options.out)
         if (folder / "run.json").exists():
@@ -153,7 +153,7 @@ def new_run(data: Dataset, options: TrainOptions, recipe: Recipe) -> Run:
                 hint=f"`intarsia resume {folder}` goes on with it.",
             )
     else:
-        folder = free_folder(Path("runs") / (options.name or f"{data.name}-{options.model.rpartition(':')[2]}"))
+        folder = free_folder(Path("runs") / (options.name or f"{data.name}-{recipe.model.rpartition(':')[2]}"))
     folder.mkdir(parents=True, exist_ok=True)
     if options.weights not in ("none", "timm"):
         options = replace(options, weights=str(Path(options.weights).resolve()))

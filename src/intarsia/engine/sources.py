@@ -116,7 +116,7 @@ def _out_of_reach(name: str, error: Exception) -> CheckpointError:
     return CheckpointError(
         HUB + name,
         expected="a reachable hub model, or one in the cache",
-        received=str(error).splitlines()[0],
+        received=str(error).splitlines()[0].rstrip("."),
         hint="Where there is no network, pass a folder that holds its files.",
     )
 

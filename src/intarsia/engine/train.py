@@ -115,7 +115,7 @@ def train(
                 waited = perf_counter() - clock
                 loss = float(accumulated_step(parts, micro))
                 if not isfinite(loss):
-                    raise diverged(progress, loss)
+                    raise diverged(run.folder, progress, loss)
                 if ema:
                     ema.update_parameters(parts.bare)
                 progress.step += 1
@@ -132,7 +132,7 @@ def train(
 
             if not all(bool(tensor.isfinite().all()) for tensor in parts.bare.parameters()):
                 progress.step -= 1  # the last one spoilt the weights: they are neither scored nor kept
-                raise diverged(progress, "weights that are no numbers")
+                raise diverged(run.folder, progress, "weights that are no numbers")
             row = {"epoch": epoch + 1.0, "loss": progress.loss_sum / progress.step, "lr": rate}
             table = None
             if (epoch + 1) % options.evaluate_every == 0 or done == 1:
@@ -222,11 +222,11 @@ def tried(options: TrainOptions) -> list[str]:
     return [name for name, has in given.items() if has]
 
 
-def diverged(progress: Progress, received: float | str) -> TrainingDiverged:
+def diverged(folder: Path, progress: Progress, received: float | str) -> TrainingDiverged:
     """The error of a loss or of weights that are no numbers, with what to try and what is left."""
     kept = (
         f" Epoch {progress.epoch} was the last with a finite loss: where metrics.csv says that it was still good, go on from its "
-        "weights by --start-from RUN/weights/last.safetensors; `intarsia resume` would meet the same loss again."
+        f"weights by --start-from {folder}/weights/last.safetensors; `intarsia resume` would meet the same loss again."
         if progress.epoch
         else ""
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from torch import nn
 from torch.nn.functional import interpolate
 
-from intarsia.core.errors import OptionError
 from intarsia.core.output import Dense
 from intarsia.models.blocks.double_conv import DoubleConv
 from intarsia.models.blocks.normalise import Normalise
@@ -55,8 +54,6 @@ class EncoderDecoder(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if not widths:
-            raise OptionError("widths", expected="at least one number, finest level first", received=tuple(widths))
         self.normalise = Normalise(input_pixels(pixels), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder = Contracting(in_channels, widths)

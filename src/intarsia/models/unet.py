@@ -67,7 +67,7 @@ class UNet(nn.Module):
         head_kernel: int = 1,
     ) -> None:
         super().__init__()
-        widths = tuple(widths or (() if encoder else CLASSIC))  # none: as the encoder's levels ask
+        widths = tuple((() if encoder else CLASSIC) if widths is None else widths)  # none: as the encoder's levels ask
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder, decoder, last = pyramid(encoder, in_channels, weights, widths, full_size=full_size)

@@ -99,9 +99,23 @@ def reproduce(run: RunFolder, out: Path | None = None, quiet: bool = False, json
         json: Print JSON.
     """
     report = intarsia.reproduce(run, out=out, quiet=quiet)
-    show(report, as_json=json)
-    if not json:
-        print("identical" if report["largest_weight_difference"] == 0 else "not identical: the weights differ")
+    show(report if json else _compared(report), as_json=json)
+
+
+def _compared(report: dict[str, Any]) -> str:
+    """What `intarsia.reproduce` found, for people."""
+    versions = [f"{name} {before} -> {now}" for name, (before, now) in report["versions_that_differ"].items()]
+    largest = report["largest_weight_difference"]
+    lines = [f"run       {report['run']}", f"again     {report['again']}", f"versions  {', '.join(versions) or 'the same'}", ""]
+    if report["scores"]:
+        width = max(map(len, report["scores"]))
+        lines.append(f"{'score':<{width}}  before   again    difference")
+        lines += [
+            f"{name:<{width}}  {before:.4f}   {again:.4f}   {gap:+.2g}" for name, (before, again, gap) in report["scores"].items()
+        ]
+        lines.append("")
+    same = "identical" if largest == 0 else f"not identical: weights differ by up to {largest:.2g}"
+    return "\n".join([*lines, same])
 
 
 def _tell(run: Any) -> None:

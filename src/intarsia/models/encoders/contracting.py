@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from intarsia.core.errors import OptionError
 from intarsia.models.blocks.double_conv import DoubleConv
 from intarsia.models.blocks.downsample import Downsample
 
@@ -18,7 +19,7 @@ __all__ = ["Contracting"]
 
 
 class Contracting(nn.Module):
-    """Two convolutions at full size, then one downsample block for each further width.
+    """Two convolutions at full size, then one downsample block for each further width. Raises OptionError for no widths.
 
     >>> import torch
     >>> [tuple(level.shape) for level in Contracting(3, (4, 8))(torch.zeros(1, 3, 5, 5))]
@@ -27,6 +28,8 @@ class Contracting(nn.Module):
 
     def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         super().__init__()
+        if not widths:
+            raise OptionError("widths", expected="at least one number, finest level first", received=tuple(widths))
         self.channels = tuple(widths)
         self.strides = tuple(2**level for level in range(len(widths)))
         inputs = (in_channels, *widths)

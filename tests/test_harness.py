@@ -41,7 +41,7 @@ def run(folder: Path, *options: str, data: str | None = None) -> subprocess.Comp
     if data is not None:
         environment["INTARSIA_DATA"] = data
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "1")])

@@ -131,9 +131,8 @@ def test_focal_of_one_class_is_torchvisions() -> None:
 
 @VOLUME
 def test_boundary_is_monais(size: tuple[int, ...]) -> None:
-    boundary = pytest.importorskip("monai.losses.boundary_loss")  # newer than the oldest release
     logits, labels = case(size)
-    check(boundary_loss(logits, labels, present_only=False), boundary.BoundaryLoss(**MONAI)(logits, labels[:, None]), logits)
+    check(boundary_loss(logits, labels, present_only=False), monai.BoundaryLoss(**MONAI)(logits, labels[:, None]), logits)
 
 
 @VOLUME

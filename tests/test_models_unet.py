@@ -128,7 +128,7 @@ def test_dropout_only_while_training() -> None:
 
 @torch.no_grad()
 def test_windows_of_maxvit_at_any_size() -> None:
-    net = UNet(2, encoder="test_maxvit").eval()
+    net = UNet(2, encoder="maxvit_pico_rw_256").eval()
     stride = net.stride
     for size in ((120, 90), (33, 50), (1, 1)):
         logits = net(torch.zeros(1, 3, *size)).logits

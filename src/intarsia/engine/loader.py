@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from intarsia.core import Batch, Pixels, Sample, Segments, Targets
+from intarsia.engine.kept_memory import keep_freed
 from intarsia.engine.pictures import Examples, Ticket, random_state
 from intarsia.engine.shared_memory import Packed, Slots, packed, unpacked
 
@@ -152,6 +153,7 @@ def _loaded(
     """torch's DataLoader with a generator of its own: by default each pass over one draws from torch's random state, and then a
     resumed training, which makes one loader more, would drop out other units than one that was never killed.
     """
+    keep_freed()
     forked = bool(workers) and "fork" in get_all_start_methods()
     # each worker makes one batch while two of its own wait, and the training has one; torch's thread that pins knows tensors alone
     slots = Slots(3 * workers + 1) if forked and not pin_memory else None
@@ -186,5 +188,4 @@ def _quiet_worker(_: int) -> None:
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    # to have freed much once makes glibc keep what is freed; else the kernel has to find the pages of every batch anew
-    np.empty(31 * 2**20, np.uint8)
+    keep_freed()

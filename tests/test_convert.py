@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from _trees import picture, sample
+from intarsia.cli import main
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, OptionError
 from intarsia.data.convert import LOSABLE, convert, simplified
 from intarsia.data.dataset import Dataset
 from intarsia.data.holds import Holds, background_of
-from intarsia.data.images import read_labels
+from intarsia.data.images import read_labels, write_labels
 from intarsia.data.open import open_dataset
 
 ROADS = ClassSet(("sky", "road", "Car"), things=("Car",), void=("Void",))
@@ -197,6 +200,48 @@ def test_a_layout_in_which_two_splits_share_a_name_is_no_copy(tmp_path):
     assert list(tmp_path.iterdir()) == []
     convert(data, tmp_path / "out", "camvid")
     assert open_dataset(tmp_path / "out").keys == ["train/1", "val/1"]
+
+
+PICTURED = ("ade20k", "coco_instances", "coco_panoptic", "image_folder", "labelme", "mask_folder", "oxford_pet", "voc", "yolo")
+"""Formats in which an image may be a JPEG."""
+
+
+@pytest.mark.parametrize("to", PICTURED)
+def test_a_jpeg_stays_byte_by_byte_what_it_is_unless_exif_turns_it(to, tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    for number, suffix in enumerate((".jpg", ".JPEG", ".jpg")):
+        image = Image.fromarray(cv2.resize(picture(number), (16, 24)))
+        (tmp_path / "data/images/train").mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / f"data/images/train/A_{number}{suffix}", format="JPEG", exif=exif if number == 2 else Image.Exif())
+        labels = np.arange(384).reshape((24, 16) if number < 2 else (16, 24)) // 192  # the last as it is shown, turned
+        write_labels(tmp_path / f"data/masks/train/A_{number}.png", labels)
+    (tmp_path / "data/codes.txt").write_text("background\npet\n")
+    source = open_dataset(tmp_path / "data")
+    convert(source, tmp_path / "out", to, lose=tuple(LOSABLE))
+    copy = open_dataset(tmp_path / "out", format=to)
+    assert [one.image.suffix for one in sorted(copy.records, key=lambda one: one.key)] == [".jpg", ".jpeg", ".png"]
+    for one in copy:
+        before = source[source.keys.index(one.key)]
+        np.testing.assert_array_equal(one.image, before.image)
+        record = copy.records[copy.keys.index(one.key)]
+        own = source.records[source.keys.index(one.key)]
+        assert (record.image.read_bytes() == own.image.read_bytes()) == (record.key != "A_2")
+        assert one.segments.size == one.image.shape[:2]
+
+
+def test_objects_that_only_run_lengths_hold_are_told(tmp_path, capsys):
+    convert(named("a", splits=("train",)), tmp_path / "plain", "coco_instances")
+    assert main(["convert", str(tmp_path / "plain"), str(tmp_path / "out"), "--to", "yolo"]) == 0
+    assert "rle lines" not in capsys.readouterr().out
+    ring = np.zeros((1, 12, 16), np.int8)
+    ring[0, 1:9, 1:9], ring[0, 3:5, 3:5] = 1, 0
+    holed = Dataset.from_samples([Sample(picture(0), Segments(ring, [0]), key="a")], CELL, splits={"a": "train"})
+    convert(holed, tmp_path / "ring", "coco_instances")
+    assert main(["convert", str(tmp_path / "ring"), str(tmp_path / "holed"), "--to", "yolo"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 object with holes or in several parts, in 1 image, became rle lines" in out
+    assert "Ultralytics (8.4) does not" in out
 
 
 def test_a_link_to_an_empty_folder_is_written_through(tmp_path):

@@ -234,6 +234,15 @@ def test_a_volume_of_npy(tmp_path):
     assert back.segments == volume.segments
 
 
+def test_an_empty_mask_folder_is_named_and_not_a_class_file_asked_for(tmp_path):
+    write_image(tmp_path / "images" / "a.png", picture(0))
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DatasetNotFound, match="masks: expected label files, received none. Kinds read: .png"):
+        open_dataset(tmp_path)
+    (tmp_path / "codes.txt").write_text("sky\nroad\n")
+    assert open_dataset(tmp_path)[0].segments is None
+
+
 def test_options_that_make_no_sense(tmp_path):
     mask_tree(tmp_path)
     with pytest.raises(OptionError, match="Did you mean 'masks'"):

@@ -232,7 +232,7 @@ def test_a_clean_folder_has_no_finding(tmp_path):
 
 
 def test_every_check_has_a_dirty_copy():
-    elsewhere = {"differing_grids", "unreadable_labels"}
+    elsewhere = {"annotated_sizes", "differing_grids", "unreadable_labels", "unused_rasters"}  # in test_doctor_formats.py too
     assert {dirty.__name__ for dirty in DIRTY} | elsewhere == set(members("data.doctor"))
 
 
@@ -300,6 +300,25 @@ def test_an_orientation_that_turns_the_size_is_not_doubtful(tmp_path):
     path.unlink()
     write_labels(label, np.rot90(read_labels(label), -1))
     assert checked(root).findings == ()
+
+
+def test_colours_without_a_class_file_are_told_once(tmp_path):
+    root = clean(tmp_path)
+    colour_masks(root)
+    (root / "codes.txt").unlink()
+    (root / "label_colors.txt").unlink()
+    assert [finding.check for finding in checked(root).findings] == ["colour_masks"]
+    (root / "codes.txt").write_bytes(b"\xff\xfe\x00\x9d")
+    assert {finding.check for finding in checked(root).findings} == {"colour_masks", "not_opened"}
+
+
+@pytest.mark.parametrize("out", ["data", "data/fixed", "."])
+def test_a_copy_within_the_data_or_around_it_is_refused_before_anything_is_written(out, tmp_path):
+    root = clean(tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OptionError, match=r"--fix: expected a folder apart from the data .*/data, received .*name a folder beside"):
+        intarsia.doctor(root, fix=tmp_path / out, sheet=tmp_path / "sheet.png")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_near_finds_what_comparing_all_pairs_finds():

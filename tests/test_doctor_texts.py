@@ -14,6 +14,7 @@ from intarsia.data.examine import examine, mended
 from intarsia.data.images import read_image, read_labels, write_image, write_labels
 from intarsia.data.open import open_dataset
 from test_doctor import (
+    absent_classes,
     binary_masks,
     change,
     clean,
@@ -23,6 +24,7 @@ from test_doctor import (
     masks,
     mixed_images,
     near_duplicates,
+    off_by_one_ids,
     shared_images,
     similar_images,
     unknown_ids,
@@ -78,7 +80,31 @@ def test_a_class_without_training_images_is_named(tmp_path):
         write_labels(path, read_labels(path) % 2)
     finding = only(tmp_path)
     assert (finding.check, finding.severity) == ("untrained_classes", "warning")
-    assert "1 of the classes are in no training image, but in 3 of val or test: weed" in finding.message
+    assert "1 of the classes is in no training image, but in 3 of val or test: weed" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("dirty", "text"),
+    [
+        (duplicates, "1 image that is there already, pixel by pixel"),
+        (shared_images, "1 image of one split that is in another too"),
+        (similar_images, "1 image that looks almost as one in another split"),
+        (absent_classes, "1 of the classes occurs in no image: stone"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_one_and_many_have_their_own_words(dirty, text, tmp_path):
+    dirty(clean(tmp_path))
+    assert only(tmp_path).message.startswith(text)
+
+
+def test_of_a_single_pair_all_is_told_in_the_singular(tmp_path):
+    colour_masks(clean(tmp_path, 1))
+    report = examine(tmp_path)
+    assert str(report).startswith(f"{tmp_path}: 1 image, read as")
+    assert "1 mask holds colours" in report.findings[0].message
+    off_by_one_ids(clean(tmp_path / "other", 1))
+    assert examine(tmp_path / "other").findings[0].message.startswith("the ids are 1 to 3 in the only mask, while")
 
 
 def test_images_of_several_kinds_are_told_apart(tmp_path):
@@ -105,6 +131,14 @@ def test_white_is_the_second_of_two_classes(tmp_path):
     (root / "label_colors.txt").write_text("0 0 0 ground\n255 255 255 plant\n")
     assert "by_colour=True" in only(root).remedy
     assert examine(root, by_colour=True).findings == ()
+
+
+def test_masks_of_ids_in_three_channels_are_told_as_such_without_a_class_file(tmp_path):
+    root = clean(tmp_path)
+    (root / "codes.txt").unlink()
+    path = masks(root)[0]
+    write_image(path, np.repeat(read_labels(path)[..., None], 3, axis=-1))
+    assert only(root).remedy == "Save the masks with a single channel: each colour (N, N, N) is the id N"
 
 
 def test_swapped_folders_are_told(tmp_path):

@@ -131,6 +131,7 @@ def test_yolo_polygons_and_run_lengths(tmp_path):
     [
         ("0 0.5 0.5 0.2 0.2", "received a box. Boxes are labels for detection"),
         ("0 0.1 0.1 0.2", "x y of three corners"),
+        ("0 rle 20 10 0:00", r"received '0 rle 20 10 0:00': run lengths: expected"),
         ("cat 1", "a class"),
     ],
 )
@@ -273,12 +274,16 @@ def test_pages_of_a_stack_are_slices(tmp_path):
         open_dataset(tmp_path)
 
 
-def test_what_looks_like_nothing_names_every_format(tmp_path):
-    (tmp_path / "readme.md").write_text("x")
+def test_images_alone_are_told_in_a_few_lines(tmp_path):
+    for number in range(5):
+        write_image(tmp_path / f"i{number}.png", picture(number))
     with pytest.raises(DatasetNotFound) as caught:
         open_dataset(tmp_path)
-    for part in ("JPEGImages/", "data.yaml", "leftImg8bit/", "objectInfo150.txt", ".nii.gz", ".dcm", "GeoTIFF"):
-        assert part in str(caught.value)
+    text = str(caught.value)
+    assert "expected images with labels, such as images/ + masks/" in text
+    assert "received 5 images, no known labels (i0.png, i1.png, i2.png, i3.png and 1 more)" in text
+    assert "docs/data.md shows the 16 layouts" in text
+    assert len(text) - len(str(tmp_path)) < 450
 
 
 def test_a_palette_is_shown_in_colours_and_read_as_ids(tmp_path):

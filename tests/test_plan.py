@@ -7,7 +7,7 @@ import pytest
 
 import intarsia
 from intarsia.core import ClassSet, Sample, Segments
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, OptionError
 from intarsia.data.dataset import Dataset
 from intarsia.engine.data_facts import data_facts
 from intarsia.engine.options import TrainOptions
@@ -75,7 +75,8 @@ def test_the_network_fits_the_machine():
 
 def test_sizes():
     assert "size" not in chosen(data([layered()] * 2))
-    assert chosen(data([layered(), layered(200, 300)]))["size"] == (128, 192)
+    held = {"i00": "train", "i01": "train", "i02": "val"}
+    assert chosen(data([layered(), layered(200, 300), layered()], splits=held))["size"] == (128, 192)
     large = chosen(data([layered(900, 1200)]))
     assert large["crop"] == (640, 640)
     assert large["batch_size"] == 4
@@ -100,11 +101,11 @@ def test_large_things_are_seen_whole():
     assert make_plan(data([small], things=("rare",)), CPU).settings["crop"] == (640, 640)
 
 
-def volumes(root, count, planes):
-    """Volumes of `planes` planes, the lower half of which show something."""
+def volumes(root, count, planes, rows=12):
+    """Volumes of `planes` planes that show something on the right, in the first rows of 24."""
     nibabel = pytest.importorskip("nibabel")
     label = np.zeros((20, 24, planes))
-    label[10:, :12] = 1
+    label[10:, :rows] = 1
     for folder, array in (("imagesTr", np.random.default_rng(0).normal(size=label.shape)), ("labelsTr", label)):
         (root / folder).mkdir()
         for case in range(count):
@@ -140,10 +141,18 @@ def test_data_that_cannot_be_planned_for():
 
 
 def test_what_has_no_up_is_turned():
-    assert chosen(data([mixed()], channels=1))["rotation"] == 180
-    assert "rotation" not in chosen(data([layered()], channels=1))
-    assert "rotation" not in chosen(data([mixed()], channels=3))  # it may be a photograph
-    assert chosen(data([mixed()], channels=3, dtype=np.uint16))["rotation"] == 180
+    assert chosen(data([mixed()] * 13, channels=1))["rotation"] == 180
+    assert "rotation" not in chosen(data([layered()] * 13, channels=1))
+    assert "rotation" not in chosen(data([mixed()] * 13, channels=3))  # it may be a photograph
+    assert chosen(data([mixed()] * 13, channels=3, dtype=np.uint16))["rotation"] == 180
+
+
+def test_a_few_images_or_volumes_do_not_tell_whether_there_is_an_up(tmp_path):
+    assert "rotation" not in chosen(data([mixed()] * 11, channels=1))  # of which two are held back
+    plan = make_plan(volumes(tmp_path, 1, 25, rows=24), OFFLINE)
+    assert plan.facts.spread < 0.05
+    assert "rotation" not in plan.settings
+    assert "1 file cannot tell whether up and down mean something" in str(plan)
 
 
 def test_a_single_raster_is_cut_and_a_fifth_of_the_pieces_held_back(tmp_path):
@@ -160,7 +169,7 @@ def test_a_single_raster_is_cut_and_a_fifth_of_the_pieces_held_back(tmp_path):
     assert plan.settings["data_args"] == {"val": 0.2, "tile": 40}
     assert plan.settings["rotation"] == 180
     assert {split: len(plan.data.split(split)) for split in plan.data.splits} == {"train": 13, "val": 3}
-    assert plan.facts.sizes.tolist() == [[40, 40]] * 16
+    assert plan.facts.sizes.tolist() == [[40, 40]] * 13
     again = intarsia.open_dataset(tmp_path, **plan.settings["data_args"])
     assert again.split("val").keys == plan.data.split("val").keys
 
@@ -192,16 +201,27 @@ def test_small_numbers_and_evaluations_are_told_as_they_are():
     labels = np.zeros((300, 400), int)
     labels[0, 0], labels[100:200] = 2, 1
     assert "the rarest class, rare, has 0.00083% of the pixels" in str(make_plan(data([labels]), CPU))
-    plan = make_plan(data([layered()] * 110), CPU)
+    plan = make_plan(data([layered()] * 138), CPU)
     assert (plan.settings["epochs"], plan.settings["evaluate_every"]) == (55, 2)
     assert "28 evaluations on the way" in str(plan)
 
 
 def test_few_images_are_seen_more_often():
     assert chosen(data([layered()] * 2))["epochs"] == 400
-    assert chosen(data([layered()] * 60))["epochs"] == 100
-    assert chosen(data([layered()] * 60), GPU)["epochs"] == 400
-    assert chosen(data([layered()] * 60), Machine("cpu", 4, 16.0, weights=True))["epochs"] == 200
+    assert chosen(data([layered()] * 75))["epochs"] == 100
+    assert chosen(data([layered()] * 75), GPU)["epochs"] == 400
+    assert chosen(data([layered()] * 75), Machine("cpu", 4, 16.0, weights=True))["epochs"] == 200
+
+
+def test_what_is_held_back_is_not_planned_by():
+    plan = make_plan(data([layered()] * 75), CPU)
+    assert (plan.facts.images, len(plan.data.split("train"))) == (60, 60)
+    assert str(plan).startswith("60 training images, 80x60, 3 channels of uint8")
+    assert "about 1500 steps" in str(plan)
+    with pytest.raises(OptionError, match="Did you mean 'train'"):
+        make_plan(data([layered()] * 75), CPU, split="trian")
+    with pytest.raises(DataError, match="2 images or more, one of them to be held back, received 1"):
+        chosen(data([layered()] * 3, splits={"i00": "train", "i01": "test", "i02": "test"}))
 
 
 def test_training_without_settings_goes_by_the_plan(tmp_path, capsys, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import intarsia
 from intarsia.core import ClassSet, Sample, Segments
 from intarsia.core.errors import DatasetNotFound, LabelError, LeakError, OptionError
 from intarsia.data.dataset import Dataset
@@ -256,8 +257,11 @@ def test_folds_leave_the_test_split_of_the_data_alone():
 
 def test_a_missed_share_is_told():
     of = {str(number): "val" if number < 4 else "train" for number in range(10)}
-    notes = Splits(of, made={"shares": {"train": 0.85, "val": 0.15}}).notes
+    notes = Splits(of, groups=of, made={"shares": {"train": 0.85, "val": 0.15}}).notes
     assert notes[1] == "val was to have 15% of the images and has 40%, for groups stay whole"
+    few = "val was to have 20% of the images and has 33%, for 3 images cannot be parted nearer"
+    assert make_splits(data(3, 1), val=0.2).notes[1] == few
+    assert make_splits(data(3, 1), val=0.2, group_by=r"i(\d+)").notes[1] == few  # each is a group of its own
     assert make_splits(data(100, 10), val=0.2).notes == []
 
 
@@ -288,4 +292,6 @@ def test_a_file_that_is_there_is_not_written_over(words, tmp_path, capsys):
     (tmp_path / "out").write_text("edited")
     assert main(words.format(data=tmp_path / "data", out=tmp_path / "out").split()) == 1
     assert "expected a new file" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(OptionError, match="expected a new file"):
+        getattr(intarsia, words.split()[0])(tmp_path / "data", out=tmp_path / "out")
     assert (tmp_path / "out").read_text() == "edited"

@@ -11,7 +11,7 @@ from intarsia.core.errors import OptionError, nearest
 from intarsia.data.dataset import Dataset
 from intarsia.data.open import open_dataset
 
-__all__ = ["Data", "Measures", "opened", "options_of"]
+__all__ = ["Data", "Measures", "free_file", "opened", "options_of"]
 
 Data = Dataset | str | Path
 Measures = Sequence[str] | Mapping[str, Mapping[str, Any]]
@@ -22,6 +22,12 @@ def opened(
 ) -> Dataset:
     """The data set, opened where a folder is given, with the errors that `waive` names passed over."""
     return data if isinstance(data, Dataset) else open_dataset(data, format=format, **{"waive": waive} | dict(data_args or {}))
+
+
+def free_file(out: str | Path | None) -> None:
+    """Raises OptionError where there is a file already, which may have been edited."""
+    if out is not None and Path(out).exists():
+        raise OptionError("--out", expected="a new file", received=str(out), hint="Remove it, or name another.")
 
 
 def options_of(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any:

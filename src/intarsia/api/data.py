@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intarsia.api._arguments import opened
+from intarsia.api._arguments import free_file, opened
 from intarsia.core import ClassSet, Sample
 from intarsia.data.class_files import read_classes
+from intarsia.data.folders import apart
 from intarsia.data.images import read_image, write_bytes
 from intarsia.data.open import located, open_dataset
 from intarsia.data.splits import Splits, make_splits
@@ -70,12 +71,14 @@ def plan(
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """What to train on this data and how, on this machine, each choice with its reason; `out` takes it as TOML for `train`.
+    """What to train on this data and how, on this machine, each choice with its reason; `out`, a new file, takes it as TOML for
+    `train`.
 
     `train(data)` without any setting goes by it.
     """
     from intarsia.engine.plan import make_plan
 
+    free_file(out)
     made = make_plan(opened(data, format, data_args), split=split)
     if out is not None:
         write_bytes(Path(out), made.to_toml().encode())
@@ -110,7 +113,10 @@ def doctor(
     """
     from intarsia.data.examine import examine, mended
 
-    report = examine(located(data), format=format, size=size, **(data_args or {}))
+    folder = located(data)
+    if fix is not None:
+        apart(folder, Path(fix), "--fix")
+    report = examine(folder, format=format, size=size, **(data_args or {}))
     if sheet is not None:
         from intarsia.engine.looking import draw_findings
 
@@ -131,9 +137,10 @@ def split(
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
 ) -> Splits:
-    """Writes to `out` which image is in which split, for `open_dataset(..., splits=out)` or `--data-args splits=...`: parts alike
-    in the pixels of each class, images of one group (`group_by`, see `make_splits`) in one part.
+    """Writes to the new file `out` which image is in which split, for `open_dataset(..., splits=out)` or `--data-args splits=...`:
+    parts alike in the pixels of each class, images of one group (`group_by`, see `make_splits`) in one part.
     """
+    free_file(out)
     splits = make_splits(
         opened(data, format, data_args), val=val, test=test, folds=folds, stratify=stratify, group_by=group_by, seed=seed
     )
@@ -150,12 +157,15 @@ def convert(
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Writes a data set to the new folder `out` in the format `to`, and gives what was written, opened again.
+    """Writes a data set to the new folder `out` in the format `to`, and gives what was written, opened again; its `notes` tell what
+    other programs may not read of it.
 
     What the format has no room for is told beforehand, and nothing is written, unless `lose` names it: "void", "crowd", "classes"
     ... (see `intarsia.data.convert.LOSABLE`).
     """
     from intarsia.data.convert import convert as write_as
 
-    write_as(opened(data, format, data_args), Path(out), to, lose=lose)
-    return open_dataset(out, format=to)
+    told = write_as(opened(data, format, data_args), Path(out), to, lose=lose)
+    copy = open_dataset(out, format=to)
+    copy.notes += (told,) if told else ()
+    return copy

@@ -34,7 +34,8 @@ def check(dataset: Dataset, *, threads: int | None = None, waive: Collection[str
         sample = dataset[index]
         if sample.segments is None:
             name = str(dataset.records[index].image or sample.key)
-            raise PairingError(name, expected="a mask", received="none", hint="Name the mask folder: masks='...'.")
+            hint = "Name the mask folder: masks='...'." if dataset.format == "mask_folder" else "Add it, or remove the image."
+            raise PairingError(name, expected="a mask", received="none", hint=hint)
         nothing = bool((sample.segments.ids[0] == 0).any())
         return (
             (sample.image.shape[-1], str(sample.image.dtype)),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["LOSABLE", "compare", "convert", "simplified"]
 
 
-def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), **options: Any) -> None:
-    """Writes a data set to a new folder in the format `to`, with the format's own `options`.
+def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), **options: Any) -> str | None:
+    """Writes a data set to a new folder in the format `to`, with the format's own `options`; gives what to tell of it, if any.
 
     Where the format cannot hold all of it, CannotHold tells beforehand what, and how many images have it; nothing is written. What
     `lose` names (see `LOSABLE`) is left out instead. The copy is read again before it comes to its place, which it does only if it
@@ -39,8 +39,9 @@ def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), 
     format = find("data.formats", to)
     wanted = simplified(dataset, format, lose) if lose else dataset
     with whole_folder(path) as folder:
-        format.write(wanted, folder, **options)
+        told: str | None = format.write(wanted, folder, **options)
         compare(format, folder, wanted)
+    return told
 
 
 def compare(format: Any, folder: Path, dataset: Dataset) -> None:

@@ -60,13 +60,14 @@ class Report:
     """The picture of the findings, where one was asked for and something can be shown."""
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.images} images, read as {self.format} ({self.survey.why})", ""]
+        read = f"{self.images} image{'s' * (self.images != 1)}, read as" if self.survey.facts else "not opened, taken for"
+        lines = [f"{self.path}: {read} {self.format} ({self.survey.why})", ""]
         for finding in self.findings:
             lines += [
                 f"{finding.severity}: {finding.check}",
                 f"  {finding.message}",
                 f"  remedy: {finding.remedy}",
-                f"  {_few(_beside(finding))}",
+                *([f"  {_few(_beside(finding))}"] if any(finding.files) else []),
                 "",
             ]
         errors = len(self.errors)

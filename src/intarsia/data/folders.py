@@ -11,7 +11,7 @@ from secrets import token_hex
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, PairingError, nearest
+from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, OptionError, PairingError, nearest
 from intarsia.data.dataset import SPLITS
 from intarsia.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from intarsia.data.records import Record
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
-    "IMAGE_FOLDERS", "MASK_FOLDERS", "MASK_SUFFIXES", "Listing", "files_under", "found_images", "holds_pictures", "inferred_rule",
-    "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "splits_listed", "unique_keys",
-    "walked", "whole_folder",
+    "IMAGE_FOLDERS", "MASK_FOLDERS", "MASK_SUFFIXES", "Listing", "apart", "files_under", "found_images", "holds_pictures",
+    "inferred_rule", "listed", "listing", "pair", "places", "renamed", "split_by_lists", "split_folders", "splits_listed",
+    "unique_keys", "walked", "whole_folder",
 ]  # fmt: skip
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "PNGImages", "JPEGImages")
@@ -238,6 +238,14 @@ def found_images(records: list[Record], looked: Sequence[Path]) -> list[Record]:
             hint=f"Kinds read: {', '.join(IMAGE_SUFFIXES)}.",
         )
     return records
+
+
+def apart(data: Path, out: Path, option: str) -> None:
+    """Raises OptionError for a new folder that is that of the data, within it, or around it."""
+    ours, new = data.resolve(), out.resolve()
+    if ours == new or ours in new.parents or new in ours.parents:
+        hint = "What is written there would be taken for data, or lie over it: name a folder beside it."
+        raise OptionError(option, expected=f"a folder apart from the data {data}", received=str(out), hint=hint)
 
 
 @contextmanager

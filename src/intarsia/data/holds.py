@@ -285,8 +285,8 @@ class Format(Protocol):
         """The classes as reading would give them back; CannotHold where their names have no place."""
 
     @staticmethod
-    def write(dataset: Dataset, path: Path, **options: Any) -> None:
-        """Write a data set to a folder that has no data yet; CannotHold before the first byte."""
+    def write(dataset: Dataset, path: Path, **options: Any) -> str | None:
+        """Write a data set to a folder that has no data yet; CannotHold before the first byte. Gives what to tell of it, if any."""
 
 
 def inner_key(record: Record) -> str:

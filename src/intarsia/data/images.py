@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "LABEL_SUFFIXES", "read_image", "read_labels", "write_bytes", "write_image", "write_labels"]
+__all__ = [
+    "IMAGE_SUFFIXES", "LABEL_SUFFIXES", "orientation", "read_image", "read_labels", "write_bytes", "write_exact", "write_image",
+    "write_labels",
+]  # fmt: skip
 
 CV2_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 """Decoding in R, G, B order, from OpenCV 4.11 on."""
 IMAGE_SUFFIXES = (*CV2_SUFFIXES, ".gif", ".jp2", ".ppm", ".pgm", ".npy")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".npy")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+ORIENTATION = 274
+"""The EXIF tag."""
 TIFF_LZW = 5
 """Named, for left to itself OpenCV 4.10 stores three channels of float32 in the lossy LogLuv."""
 WRITABLE = {".png": ("uint8", "uint16"), ".tif": ("uint8", "uint16", "int16", "float32"), ".bmp": ("uint8",), ".jpg": ("uint8",)}
@@ -53,6 +59,17 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]:
     if decoded is None:
         raise _unreadable(path)
     return decoded[..., None] if decoded.ndim == 2 else decoded  # (H, W) -> (H, W, 1)
+
+
+def orientation(path: Path) -> int:
+    """How EXIF turns an image, 1 for upright: of a JPEG, for other kinds are taken as stored."""
+    if path.suffix.lower() not in JPEG_SUFFIXES:
+        return 1
+    try:
+        with Image.open(path) as picture:
+            return int(picture.getexif().get(ORIENTATION, 1))
+    except (OSError, ValueError, SyntaxError):
+        return 1
 
 
 def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -112,6 +129,14 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
     if not done:
         raise CannotHold(str(path), expected=f"an image that {suffix} holds", received=f"{image.dtype} {image.shape}")
     write_bytes(path, data.tobytes())
+
+
+def write_exact(place: Path, image: NDArray[Any]) -> Path:
+    """Write an image under a path without suffix: as PNG where that holds it, else as `.npy`; the file is returned."""
+    png = image.dtype in (np.uint8, np.uint16) and image.ndim == 3 and image.shape[-1] in (1, 3, 4)
+    file = place.with_name(place.name + (".png" if png else ".npy"))
+    write_image(file, image)
+    return file
 
 
 def write_labels(path: str | os.PathLike[str], labels: NDArray[Any], palette: Sequence[tuple[int, int, int]] | None = None) -> None:

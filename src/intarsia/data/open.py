@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.catalogue import find, members
-from intarsia.core.errors import DatasetNotFound, OptionError, nearest
+from intarsia.core.errors import DatasetNotFound, OptionError, few, nearest
+from intarsia.data.folders import walked
+from intarsia.data.images import IMAGE_SUFFIXES
 from intarsia.data.label_cache import LabelCache
 from intarsia.data.splits import read_splits
 
@@ -78,15 +80,21 @@ def detect(folder: Path, **options: Any) -> tuple[str, str]:
         claims = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise OptionError(str(folder), expected="one format", received=claims, hint=f"Say which: format={next(iter(reasons))!r}.")
     if not reasons:
-        inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-        looks = "; ".join(f"{name}: {find(FAMILY, name).looks}" for name in members(FAMILY))
         raise DatasetNotFound(
             str(folder),
-            expected=looks,
-            received=f"a folder with {', '.join(inside[:6])}{' ...' if len(inside) > 6 else ''}" if inside else "an empty folder",
-            hint="Arrange it so, or name the folders: format='mask_folder', images='...', masks='...'.",
+            expected=f"images with labels, such as {find(FAMILY, 'mask_folder').looks}",
+            received=_inside(folder),
+            hint=f"docs/data.md shows the {len(members(FAMILY))} layouts that are known; folders of other names can be told: "
+            "images='...', masks='...' (--data-args images=... masks=...).",
         )
     return next(iter(reasons.items()))
+
+
+def _inside(folder: Path) -> str:
+    """What an unknown folder holds, in a few words."""
+    inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in walked(folder))
+    return f"{images} image{'s' * (images != 1)}, no known labels ({few(inside, 4)})" if inside else "an empty folder"
 
 
 def _options(name: str) -> list[str]:

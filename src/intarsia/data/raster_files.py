@@ -17,7 +17,7 @@ from intarsia.data.images import LABEL_SUFFIXES
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["first_image", "has_place", "rasters"]
+__all__ = ["first_image", "has_place", "left_over", "rasters"]
 
 SUFFIXES = (".tif", ".tiff")
 GEO_KEYS = 34735
@@ -46,6 +46,13 @@ def first_image(path: Path) -> Path | None:
     inner = (file for _, folder, _ in places(path) for file in sorted(walked(folder)))
     named = (file for file in sorted(path.iterdir()) if IMAGE_NAME.fullmatch(file.stem))
     return next((file for file in chain(inner, named) if file.suffix.lower() in SUFFIXES), None)
+
+
+def left_over(path: Path) -> list[Path]:
+    """The rasters that no name pairs with others, where names tell what belongs together."""
+    taken = {file for _, image, label, _ in rasters(path) for file in (image, label)}
+    beside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file not in taken]
+    return beside if any(file is not None and file.parent == path for file in taken) else []
 
 
 def rasters(path: Path) -> list[tuple[str, Path, Path | None, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from intarsia.data.images import read_image
+import numpy as np
+
+from intarsia.data.images import orientation, read_image, write_bytes, write_exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
 
-__all__ = ["FileReader", "MemoryReader", "Reader", "Record", "ends", "pixels"]
+__all__ = ["FileReader", "MemoryReader", "Reader", "Record", "ends", "pixels", "put_image"]
 
+COPIED = (".png", ".jpg", ".jpeg")
+"""Kinds of images that other programs read as well."""
 END = 1 << 16
 """Bytes looked at on each end of a file."""
 
@@ -94,6 +98,20 @@ class MemoryReader:
     def content(self, record: Record) -> Iterator[bytes]:
         """All pixels."""
         return pixels(self.samples[record.key])
+
+
+def put_image(place: Path, record: Record, image: NDArray[Any]) -> Path:
+    """Write the image of a record under a path without suffix; the file is returned.
+
+    The record's own file is copied byte by byte, where it is a PNG or an upright JPEG and holds `image`. One that EXIF turns is
+    written anew, as it is shown, for not every program turns it.
+    """
+    file = record.image
+    if file is None or file.suffix.lower() not in COPIED or orientation(file) != 1 or not np.array_equal(read_image(file), image):
+        return write_exact(place, image)
+    copy = place.with_name(place.name + file.suffix.lower())
+    write_bytes(copy, file.read_bytes())
+    return copy
 
 
 def pixels(sample: Sample) -> Iterator[bytes]:

@@ -35,6 +35,8 @@ class DataFacts:
 
     images: int
     """All of them."""
+    files: int
+    """Those that they are of, fewer where they are planes or pieces."""
     sizes: NDArray[np.int64]
     """(n, 2) height and width."""
     channels: int
@@ -111,6 +113,7 @@ def data_facts(data: Dataset) -> DataFacts:
     seen = [index for index in order.tolist() if pixels[index]]
     return DataFacts(
         images=len(data),
+        files=len({record.image or record.key for record in data.records}),
         sizes=np.array(sizes or [first.size[-2:]], np.int64),
         channels=first.image.shape[-1],
         dtype=str(first.image.dtype),
@@ -119,7 +122,7 @@ def data_facts(data: Dataset) -> DataFacts:
         heights={names[index]: float(lines[index] @ places / lines[index].sum()) for index in seen if lines[index].sum()},
         areas=np.array(areas, np.float64),
         objects=objects,
-        from_above="crs" in (first.geo or {}),
+        from_above=bool((first.geo or {}).get("crs")),
         mean=mean,
         std=std,
     )

@@ -31,6 +31,8 @@ STEPS = {"cpu": 750, "cuda": 8000}
 """Steps that this kind of device is asked for: each core of a CPU, of 2 to 8, or a GPU."""
 ORIENTED = 0.05
 """The spread of the heights of classes from which on up and down mean something."""
+TOLD = 10
+"""Files from which on that spread tells: what lies anywhere has its mean height within 0.3 / sqrt(10) of the middle by then."""
 PLANES = ("dicom", "nifti", "tiff_stack")
 """Formats of volumes that can be opened as planes."""
 HELD_BACK = 0.2
@@ -94,7 +96,10 @@ class Plan:
         facts = self.facts
         height, width = facts.size
         sizes = f"{width}x{height}" if facts.one_size else f"about {width}x{height}"
-        head = f"{facts.images} training images, {sizes}, {facts.channels} channels of {facts.dtype}"
+        images, channels = (
+            f"{n} {word}{'s' * (n != 1)}" for n, word in ((facts.images, "training image"), (facts.channels, "channel"))
+        )
+        head = f"{images}, {sizes}, {channels} of {facts.dtype}"
         shares = ", ".join(f"{name} {share:.1%}" for name, share in list(facts.shares.items())[:6])
         width = max(len(choice.option) for choice in self.choices)
         rows = [f"{choice.option:<{width}}  {_shown(choice.value)}\n{'':<{width}}    {choice.why}" for choice in self.choices]
@@ -113,7 +118,8 @@ def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train")
         choices.append(Choice(option, value, why))
 
     whole = _cut(choose, data)
-    facts = data_facts(whole.split(split) if split in whole.splits else whole)
+    divided = whole if "val" in whole.splits else whole.held_back(val=HELD_BACK)
+    facts = data_facts(divided.split(split))
     if not facts.shares:
         raise DataError(data.where, expected="labelled pixels to plan by", received="none", hint="`intarsia doctor` says more.")
     _network(choose, on, facts)
@@ -122,7 +128,6 @@ def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train")
     _augmentation(choose, facts)
     _balance(choose, facts)
     _schedule(choose, facts, on, batch)
-    divided = whole if "val" in whole.splits else whole.held_back(val=HELD_BACK)
     return Plan(divided, facts, on, tuple(choices))
 
 
@@ -169,8 +174,9 @@ def _cut(choose: Any, data: Dataset) -> Dataset:
     if few:
         whys.append(f"too few rasters to hold some back, so {len(data)} pieces of them")
     if "val" not in data.splits:
-        if len(data) < 2:
-            raise DataError(data.where, expected="2 images or more, one of them to be held back", received=len(data))
+        free = sum(record.split in ("", "train") for record in data.records)
+        if free < 2:
+            raise DataError(data.where, expected="2 images or more, one of them to be held back", received=free)
         more["val"] = HELD_BACK
         whys.append("a fifth chooses the best weights, for the data has no val split")
         if "slices" in more and len({record.image for record in data.records}) < TOGETHER:
@@ -239,14 +245,16 @@ def _batch(choose: Any, on: Machine, pixels: int) -> int:
 
 def _augmentation(choose: Any, facts: DataFacts) -> None:
     photographs = facts.channels == 3 and facts.dtype == "uint8"
-    if facts.from_above or (facts.spread < ORIENTED and not photographs):
-        same = f"classes lie at the same heights (spread {facts.spread:.2f})"
+    level = facts.spread < ORIENTED
+    if facts.from_above or (level and not photographs and facts.files >= TOLD):
+        same = f"classes lie at the same heights in {facts.files} files (spread {facts.spread:.2f})"
         seen = "the images know their place on Earth" if facts.from_above else same
         choose("rotation", 180.0, f"{seen}: up and down mean nothing here")
         choose("scale", (0.8, 1.25), "things seen from above or through a microscope hardly change in size")
     else:
         own = f"classes lie at heights of their own (spread {facts.spread:.2f})"
-        why = own if facts.spread >= ORIENTED else "these may be photographs, which have an up and a down"
+        few = f"{facts.files} file{'s' * (facts.files != 1)} cannot tell whether up and down mean something"
+        why = own if not level else "these may be photographs, which have an up and a down" if photographs else few
         choose("scale", (0.75, 2.0), f"{why}; things come near and go far")
 
 

@@ -9,7 +9,6 @@ from tyro.conf import Positional, arg
 
 import intarsia
 from intarsia.cli.commands._shared import Data, show
-from intarsia.core.errors import OptionError
 
 __all__ = ["convert", "doctor", "download", "look", "plan", "split"]
 
@@ -102,7 +101,6 @@ def plan(
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
     """
-    _free(out)
     print(intarsia.plan(data, out=out, split=split, format=format, data_args=data_args))
 
 
@@ -134,15 +132,8 @@ def split(
         data_args: Options of the format, such as rule={stem}_P.png.
     """
     how: dict[str, Any] = {"val": val, "test": test, "folds": folds, "stratify": stratify, "group_by": group_by, "seed": seed}
-    _free(out)
     splits = intarsia.split(data, out, **how, format=format, data_args=data_args)
     print("\n".join([str(splits), *splits.notes, str(out)]))
-
-
-def _free(out: Path | None) -> None:
-    """Raises OptionError where there is a file already, which may have been edited."""
-    if out is not None and out.exists():
-        raise OptionError("--out", expected="a new file", received=str(out), hint="Remove it, or name another.")
 
 
 def convert(
@@ -162,4 +153,5 @@ def convert(
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
     """
-    print(intarsia.convert(data, out, to, lose=lose, format=format, data_args=data_args))
+    copy = intarsia.convert(data, out, to, lose=lose, format=format, data_args=data_args)
+    print("\n".join([str(copy), *copy.notes]))

@@ -14,7 +14,7 @@ from intarsia.data.doctor._finding import Part, left_out
 from intarsia.data.doctor.colour_masks import ids_of_colours
 from intarsia.data.folders import whole_folder
 from intarsia.data.holds import inner_key
-from intarsia.data.images import read_image, read_labels, write_bytes, write_image, write_labels
+from intarsia.data.images import read_image, read_labels, write_bytes, write_exact, write_labels
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, f
     if part is None or part.image is before:
         write_bytes(image.with_name(image.name + record.image.suffix), record.image.read_bytes())
     else:
-        png = part.image.dtype in (np.uint8, np.uint16) and part.image.ndim == 3 and part.image.shape[-1] in (1, 3, 4)
-        write_image(image.with_name(image.name + (".png" if png else ".npy")), part.image)
+        write_exact(image, part.image)
     if record.label is not None and plain and (part is None or part.labels is ids):
         write_bytes(label.with_name(label.name + record.label.suffix), record.label.read_bytes())
     elif part is not None and part.labels is not None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from intarsia.core.errors import DataError
 from intarsia.core.segments import Segments
-from intarsia.data.images import read_image, read_labels
+from intarsia.data.images import orientation, read_image, read_labels
 from intarsia.data.label_files import IdLabels, ObjectLabels
 from intarsia.data.records import FileReader
 
@@ -27,8 +27,6 @@ __all__ = ["COLOURED", "Facts", "ImageFacts", "LabelFacts", "colours_of", "read_
 
 COLOURED = ("RGB", "RGBA", "CMYK", "LA")
 """Pillow's modes of pictures that hold no ids."""
-ORIENTATION = 274
-"""The EXIF tag."""
 THUMB = 16
 """Pixels of a thumbnail each way."""
 MOST_VALUES = 4096
@@ -46,7 +44,7 @@ class ImageFacts:
     dtype: str = ""
     channels: int = 0
     orientation: int = 1
-    """EXIF, of a JPEG, for other kinds are not turned by it: 1 is upright."""
+    """EXIF's (see `orientation`): 1 is upright."""
     digest: bytes = b""
     """Of the pixels."""
     thumb: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((THUMB, THUMB), np.uint8))
@@ -83,6 +81,8 @@ class Facts:
     label: LabelFacts | None
     areas: tuple[tuple[int, float], ...] = ()
     """(class, pixels) of each segment, where the truth could be read."""
+    truth: tuple[int, ...] = ()
+    """The size of the truth, where there is one that could be read."""
     problem: DataError | None = None
     """Why the truth could not be read."""
 
@@ -92,16 +92,18 @@ def read_facts(record: Record, *, reader: Reader | None, pictures: bool) -> Fact
     image = None if record.image is None else _image(record, reader)
     label, values = _label(record.label) if pictures and record.label is not None and _is_picture(record.label) else (None, None)
     areas: tuple[tuple[int, float], ...] = ()
+    truth: tuple[int, ...] = ()
     problem = None
     if reader is not None and image is not None and not image.error and not (label and label.error):
         try:
             segments = _truth(record, reader, values)
             if segments is not None:
+                truth = segments.size
                 counted = Segments(segments.ids, segments.classes).areas  # a file may tell others than its pixels
                 areas = tuple(zip(segments.classes.tolist(), counted.tolist(), strict=True))
         except DataError as error:
             problem = error
-    return Facts(record, image, label, areas, problem)
+    return Facts(record, image, label, areas, truth, problem)
 
 
 def _truth(record: Record, reader: Reader, values: NDArray[Any] | None) -> Segments | None:
@@ -125,15 +127,8 @@ def _image(record: Record, reader: Reader | None) -> ImageFacts:
     low, high = float(grey.min()), float(grey.max())
     small = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     thumb = ((small - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)
-    orientation = 1
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        try:
-            with Image.open(path) as picture:
-                orientation = int(picture.getexif().get(ORIENTATION, 1))
-        except (OSError, ValueError, SyntaxError):
-            orientation = 1
     digest = blake2b(f"{pixels.dtype}{pixels.shape}".encode() + pixels.tobytes(), digest_size=16).digest()
-    return ImageFacts("", pixels.shape[:-1], str(pixels.dtype), pixels.shape[-1], orientation, digest, thumb)
+    return ImageFacts("", pixels.shape[:-1], str(pixels.dtype), pixels.shape[-1], orientation(path), digest, thumb)
 
 
 def _is_picture(path: Path) -> bool:

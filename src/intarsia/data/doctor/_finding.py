@@ -49,12 +49,25 @@ class Part:
     kept: bool = True
 
 
+class Number(int):
+    """A number in a text, after which words may follow it: `{count:looks|look}` for one and for any other.
+
+    >>> "{n} {n:image|images} that {n:looks|look} alike".format(n=Number(1))
+    '1 image that looks alike'
+    """
+
+    def __format__(self, words: str) -> str:
+        """The number itself, or of two words the one that goes with it."""
+        one, _, many = words.partition("|")
+        return str(int(self)) if not words else one if self == 1 else many
+
+
 @dataclass(frozen=True)
 class Check:
     """What each file in data/doctor holds: one thing that can be wrong.
 
-    `cases` gives the pairs that have it, none where all is well, and numbers for the texts, in which {count} and {first} are known;
-    "others" among these are the pairs that those of `cases` are like.
+    `cases` gives the pairs that have it, none where all is well, and numbers for the texts, in which {count}, {s} and {first} are
+    known, and words go with a number as `Number` says; "others" among these are the pairs that those of `cases` are like.
     """
 
     severity: Severity
@@ -75,7 +88,8 @@ class Check:
             return None
         files = tuple(self._shown(one, survey.path) for one in some)
         others = tuple(self._shown(one, survey.path) for one in numbers.pop("others", ()))
-        known = {"count": len(some), "first": files[0], "s": "" if len(some) == 1 else "s"} | numbers
+        told = {"count": len(some), "first": files[0], "s": "" if len(some) == 1 else "s"} | numbers
+        known = {word: Number(value) if isinstance(value, int) else value for word, value in told.items()}
         keys = tuple(one.record.key for one in some)
         return Finding(name, self.severity, self.message.format(**known), self.remedy.format(**known), keys, files, others)
 

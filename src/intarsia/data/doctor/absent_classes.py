@@ -28,6 +28,6 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 absent_classes = Check(
     "warning",
     _cases,
-    "{classes} of the classes occur in no image: {names}",
-    "Nothing can be learnt of them: take them from the class list, or add images",
+    "{classes} of the classes {classes:occurs|occur} in no image: {names}",
+    "Nothing can be learnt of {classes:it: take it|them: take them} from the class list, or add images",
 )

@@ -25,9 +25,9 @@ __all__ = ["colour_masks"]
 
 Colour = tuple[int, int, int]
 TABLE = "Write which colour is which class as 'Name R G B' per line of label_colors.txt, and open with --data-args by_colour=True"
-READY = "Open with --data-args by_colour=True, for label_colors.txt has all their colours; or save them as ids"
-GREY = "Save them with a single channel: each colour (N, N, N) is the id N"
-BLACK_AND_WHITE = "Save them with a single channel, black as id {0} and white as id {1}"
+READY = "Open with --data-args by_colour=True, for label_colors.txt has all their colours; or save the masks as ids"
+GREY = "Save the masks with a single channel: each colour (N, N, N) is the id N"
+BLACK_AND_WHITE = "Save the masks with a single channel, black as id {0} and white as id {1}"
 SWAPPED = ". So many colours are of photographs or of JPEG: see whether the folders of images and masks are swapped"
 ENDS = {(0, 0, 0), (255, 255, 255)}
 
@@ -45,6 +45,8 @@ def _remedy(colours: set[Colour], survey: Survey) -> str:
     grey = _grey(survey)
     if colours and colours <= _table(survey).keys():
         return READY
+    if colours and survey.coding is None and all(red == green == blue for red, green, blue in colours):
+        return GREY
     if not colours or not colours <= grey.keys():
         return TABLE
     return BLACK_AND_WHITE.format(*grey.values()) if grey.keys() == ENDS else GREY
@@ -112,7 +114,7 @@ def _hopeless(survey: Survey) -> str:
 colour_masks = Check(
     "error",
     _cases,
-    "{count} mask{s} hold colours where ids are expected ({colours}), first {first}",
+    "{count} mask{s} {count:holds|hold} colours where ids are expected ({colours}), first {first}",
     "{remedy}",
     _mend,
     _hopeless,

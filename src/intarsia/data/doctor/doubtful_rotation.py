@@ -30,6 +30,6 @@ doubtful_rotation = Check(
     "warning",
     _cases,
     "{count} image{s} that EXIF turns or mirrors to the same size, so that nothing tells whether the mask is turned too: {first}",
-    "Look at them: --sheet findings.png. Where a mask is not turned, strip the EXIF orientation from its image",
+    "Look at {count:it|them}: --sheet findings.png. Where a mask is not turned, strip the EXIF orientation from its image",
     of_images=True,
 )

@@ -40,8 +40,8 @@ def _before(other: Facts, one: Facts) -> bool:
 duplicates = Check(
     "warning",
     _cases,
-    "{count} image{s} that are there already, pixel by pixel: {first}",
-    "Remove them: they weigh double and make scores look surer than they are",
+    "{count} image{s} that {count:is|are} there already, pixel by pixel: {first}",
+    "Remove {count:it: it weighs|them: they weigh} double and {count:makes|make} scores look surer than they are",
     left_out,
     of_images=True,
 )

@@ -25,6 +25,6 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 empty_masks = Check(
     "note",
     _cases,
-    "{count} of {all} masks show nothing but background: {first}",
-    "Right where there is nothing to see; else the masks were lost on the way",
+    "{count} of {all} masks {count:shows|show} nothing but background: {first}",
+    "Right where there is nothing to see; else the mask{s} {count:was|were} lost on the way",
 )

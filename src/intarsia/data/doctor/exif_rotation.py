@@ -41,7 +41,7 @@ exif_rotation = Check(
     "error",
     _cases,
     "{count} image{s} that EXIF turns while the mask is not: {first}",
-    "Strip the EXIF orientation from the images, or turn the masks with it.",
+    "Strip the EXIF orientation from the image{s}, or turn the mask{s} with it.",
     _mend,
     of_images=True,
 )

@@ -16,7 +16,7 @@ __all__ = ["guessed_classes"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    return survey.facts[:1] if survey.notes else (), {"told": " ".join(survey.notes)}
+    return survey.facts[:1] if survey.notes and survey.format == "mask_folder" else (), {"told": " ".join(survey.notes)}
 
 
 guessed_classes = Check("note", _cases, "{told}", "Right if that is what they mean")

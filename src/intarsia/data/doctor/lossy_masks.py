@@ -58,7 +58,7 @@ lossy_masks = Check(
     "error",
     _cases,
     "{count} mask{s} in a lossy format, which changes ids along every border: {first}",
-    "Export them anew as PNG. From the lossy file only the nearest id can be guessed.",
+    "Export {count:it|them} anew as PNG. From the lossy file only the nearest id can be guessed.",
     _mend,
     _hopeless,
 )

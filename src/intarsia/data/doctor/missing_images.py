@@ -23,6 +23,6 @@ missing_images = Check(
     "error",
     _cases,
     "{count} mask{s} without an image: {first}",
-    "Add the images, remove the masks, or say how masks are named: --data-args rule={{stem}}_mask.png",
+    "Add the image{s}, remove the mask{s}, or say how masks are named: --data-args rule={{stem}}_mask.png",
     left_out,
 )

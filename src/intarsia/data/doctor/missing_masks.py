@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["missing_masks"]
 
+RULE = "; or say how masks are named: --data-args rule={stem}_mask.png"
+
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    labelled = {one.record.split for one in survey.facts if one.record.image and one.record.label}
-    some = [one for one in survey.facts if one.record.image and not one.record.label and one.record.split in labelled]
-    return some if survey.format == "mask_folder" else [], {}
+    seen = [one for one in survey.facts if one.image and not one.image.error]
+    labelled = {one.record.split for one in seen if one.record.label or one.truth}
+    some = [one for one in seen if not one.record.label and not one.truth and one.record.split in labelled]
+    return some, {"rule": RULE if survey.format == "mask_folder" else ""}
 
 
 missing_masks = Check(
     "error",
     _cases,
     "{count} image{s} without a mask: {first}",
-    "Add the masks, remove the images, or say how masks are named: --data-args rule={{stem}}_mask.png",
+    "Add the mask{s}, or remove the image{s}{rule}",
     left_out,
 )

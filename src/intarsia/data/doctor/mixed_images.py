@@ -33,7 +33,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     some = [one for one in survey.facts if one.image and not one.image.error and _kind(one) != most]
     kinds = Counter(map(_kind, some)).most_common()
     told = ", ".join(f"{count} with {channels} of {dtype}" for (channels, dtype), count in kinds)
-    return some, {"most": f"{most[0]} channels of {most[1]}", "told": told}
+    return some, {"most": f"{most[0]} channel{'s' * (most[0] > 1)} of {most[1]}", "told": told}
 
 
 def _mend(part: Part, survey: Survey) -> None:

@@ -24,7 +24,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 near_duplicates = Check(
     "note",
     _cases,
-    "{count} image{s} that look almost as another of the same split: {first}",
+    "{count} image{s} that {count:looks|look} almost as another of the same split: {first}",
     "Right for frames of a video; in a split by chance keep them together: intarsia split DATA --group-by similar",
     of_images=True,
 )

@@ -54,7 +54,8 @@ def _hopeless(survey: Survey) -> str:
 off_by_one_ids = Check(
     "error",
     _cases,
-    "the ids are 1 to {classes} in all {count} masks{strays}, while the classes are 0 to {last}: each would be taken for the next",
+    "the ids are 1 to {classes} in {count:the only mask|all {count} masks}{strays}, while the classes are 0 to {last}: each "
+    "would be taken for the next",
     "Subtract 1 from every id, or write the ids into the class file: '1 name' per line",
     _mend,
     _hopeless,

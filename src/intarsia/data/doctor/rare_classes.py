@@ -36,5 +36,5 @@ rare_classes = Check(
     "warning",
     _cases,
     "of {classes} of the classes there is less than a thousandth of the pixels: {told}",
-    "Weigh them or show them more often: --class-weights sqrt_median_frequency, --rare-crops 0.5",
+    "Weigh {classes:it or show it|them or show them} more often: --class-weights sqrt_median_frequency, --rare-crops 0.5",
 )

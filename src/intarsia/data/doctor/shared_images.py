@@ -33,8 +33,8 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 shared_images = Check(
     "error",
     _cases,
-    "{count} image{s} of one split that are in another too, pixel by pixel: {first}",
-    "Remove them from the training images: a score on images that were trained on means nothing",
+    "{count} image{s} of one split that {count:is|are} in another too, pixel by pixel: {first}",
+    "Remove {count:it|them} from the training images: a score on images that were trained on means nothing",
     left_out,
     of_images=True,
 )

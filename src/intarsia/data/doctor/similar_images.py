@@ -110,7 +110,7 @@ def _partner(
 similar_images = Check(
     "warning",
     _cases,
-    "{count} image{s} that look almost as one in another split: {first}",
+    "{count} image{s} that {count:looks|look} almost as one in another split: {first}",
     "Split by scene, patient or day, or by what looks alike: intarsia split DATA --group-by EXPRESSION, or similar",
     of_images=True,
 )

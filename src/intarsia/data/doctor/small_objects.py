@@ -38,6 +38,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 small_objects = Check(
     "warning",
     _cases,
-    "{lost} of {every} objects, in {count} image{s}, have fewer than 16 pixels at the training size {size}: {first}",
+    "{lost} of {every} {every:object|objects}, in {count} image{s}, {lost:has|have} fewer than 16 pixels at the training size "
+    "{size}: {first}",
     "Train at a larger size, or on crops: --crop",
 )

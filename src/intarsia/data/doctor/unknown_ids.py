@@ -85,7 +85,8 @@ def _guess(values: Sequence[int], survey: Survey) -> str:
     assert survey.coding is not None
     count, step = listed(survey.coding), gcd(*values)
     if values == [count] and survey.counts.get(0):
-        return f". Ids 0 to {count} for {count} names: either 0 is background or void and the names begin at 1, or one is missing"
+        names = f"{count} name{'s' * (count > 1)}"
+        return f". Ids 0 to {count} for {names}: either 0 is background or void and the names begin at 1, or one is missing"
     if step > 1 and len(values) > 1 and values[-1] // step < max(count, 1):
         return f". They look like the places in the class list times {step}"
     return ""
@@ -94,7 +95,8 @@ def _guess(values: Sequence[int], survey: Survey) -> str:
 unknown_ids = Check(
     "error",
     _cases,
-    "{count} mask{s} with ids that are none of the {classes} classes: {ids}, {pixels} pixels ({share}), first in {first}",
+    "{count} mask{s} with ids that are none of the {classes:one class|{classes} classes}: {ids}, {pixels} {pixels:pixel|pixels} "
+    "({share}), first in {first}",
     "{remedy}",
     _mend,
     _hopeless,

@@ -25,6 +25,6 @@ unreadable_files = Check(
     "error",
     _cases,
     "{count} file{s} cannot be read to the end, first {first}{both}",
-    "Copy them anew from their source, or remove both image and label.",
+    "Copy {count:it anew from its|them anew from their} source, or remove both image and label.",
     left_out,
 )

@@ -32,6 +32,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 untrained_classes = Check(
     "warning",
     _cases,
-    "{classes} of the classes are in no training image, but in {count} of val or test: {names}",
-    "No network can score on them: move some of these images to the training ones, or split anew, by class: intarsia split DATA",
+    "{classes} of the classes {classes:is|are} in no training image, but in {count} of val or test: {names}",
+    "No network can score on {classes:it|them}: move some of these images to the training ones, or split anew, by class: "
+    "intarsia split DATA",
 )

@@ -10,9 +10,9 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, pair, places, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.images import write_bytes, write_labels
 from intarsia.data.label_files import IdLabels
-from intarsia.data.records import FileReader
+from intarsia.data.records import FileReader, put_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ class ADE20K:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write the same folders, images as PNG, and names; the shares of pixels that the file has columns for are 0."""
+        """Write the same folders and names; the shares of pixels that the file has columns for are 0."""
         check(ADE20K, dataset, "ade20k")
         classes = dataset.classes
         coding = Coding(classes, tuple(range(1, len(classes) + 1)), (VOID,))
@@ -80,9 +80,9 @@ class ADE20K:
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check
-                name = f"{FOLDERS[record.split]}/{inner_key(record)}.png"
-                write_image(folder / "images" / name, sample.image)
-                write_labels(folder / "annotations" / name, coding.labels(sample.segments))
+                name = f"{FOLDERS[record.split]}/{inner_key(record)}"
+                put_image(folder / "images" / name, record, sample.image)
+                write_labels(folder / "annotations" / f"{name}.png", coding.labels(sample.segments))
             write_bytes(folder / NAMES, (HEAD + "".join(rows)).encode())
 
 

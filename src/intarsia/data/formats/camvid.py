@@ -53,9 +53,7 @@ class CamVid:
         """The data set in either layout."""
         layout = CamVid.detect(path)
         if not layout:
-            raise DatasetNotFound(
-                str(path), expected="train/ and trainannot/, or images/ and labels/NAME_P.png", received="neither"
-            )
+            raise DatasetNotFound(str(path), expected=CamVid.looks, received="neither")
         suffix = "" if layout.startswith("train") else _suffix(path)
         colours = suffix == "_L"
         file = path / ("label_colors.txt" if colours and not (path / "codes.txt").is_file() else "codes.txt")

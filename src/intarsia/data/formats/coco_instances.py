@@ -12,8 +12,8 @@ from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, ordered
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes, write_image
-from intarsia.data.records import Record, ends
+from intarsia.data.images import read_image, write_bytes
+from intarsia.data.records import Record, ends, put_image
 from intarsia.ops.rle import to_rle
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ PLACES = ("annotations/instances_*.json", "instances_*.json", "*/_annotations.co
 """A file for each split."""
 SINGLE = ("instances.json", "annotations.json", "_annotations.coco.json", "result.json", "annotations/instances.json")
 """One file for all images, of which the first is taken."""
-LOOKED = "annotations/instances_SPLIT.json, SPLIT/_annotations.coco.json, instances.json, annotations.json or result.json"
 
 
 class CocoInstances:
@@ -44,7 +43,7 @@ class CocoInstances:
 
     general: ClassVar[bool] = False
     holds: ClassVar[Holds] = Holds(instances=True, overlap=True, crowd=True, scores=True, void=False, background=False)
-    looks: ClassVar[str] = "annotations/instances_train.json + images, or instances.json + images/"
+    looks: ClassVar[str] = "annotations/instances_train.json + images, train/_annotations.coco.json, or instances.json + images/"
 
     @staticmethod
     def detect(path: Path, *, annotations: str | None = None, **_: Any) -> str:
@@ -61,7 +60,9 @@ class CocoInstances:
         """
         found = [("", path / annotations)] if annotations is not None else _files(path)
         if not found:
-            raise DatasetNotFound(str(path), expected=LOOKED, received="none of them", hint="Name the file: annotations='...'.")
+            raise DatasetNotFound(
+                str(path), expected=CocoInstances.looks, received="none of them", hint="Name the file: annotations='...'."
+            )
         files = [CocoFile(file) for _, file in found]
         records: list[Record] = []
         place: list[tuple[int, int]] = []
@@ -91,7 +92,7 @@ class CocoInstances:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write `images/SPLIT/KEY.png` and `annotations/instances_SPLIT.json`, masks as run lengths, which lose no hole and no
+        """Write `images/SPLIT/KEY` and `annotations/instances_SPLIT.json`, masks as run lengths, which lose no hole and no
         part.
 
         What COCO has no field for (colours, which are things, void's name, groups) stands under `info`, where other tools skip it.
@@ -106,8 +107,8 @@ class CocoInstances:
                 for record, sample in zip(dataset.records, dataset, strict=True):
                     if record.split != split:
                         continue
-                    name = f"{inner_key(record)}.png"
-                    write_image(folder / "images" / split / name, sample.image)
+                    place = folder / "images" / split
+                    name = put_image(place / inner_key(record), record, sample.image).relative_to(place).as_posix()
                     images.append(ImageEntry(len(images) + 1, name, *sample.image.shape[1::-1]))
                     assert sample.segments is not None  # held, says the check
                     objects += _objects(sample.segments, len(images), len(objects))

@@ -25,7 +25,7 @@ from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import read_image, write_bytes, write_image
-from intarsia.data.records import Record, ends
+from intarsia.data.records import Record, ends, put_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
 
 __all__ = ["CocoPanoptic"]
-
-LOOKED = "annotations/panoptic_SPLIT.json with annotations/panoptic_SPLIT/, or panoptic.json with panoptic/"
 
 
 class Segment(Struct, gc=False):
@@ -91,7 +89,7 @@ class CocoPanoptic:
         """The data set in a folder."""
         found = _files(path)
         if not found:
-            raise DatasetNotFound(str(path), expected=LOOKED, received="none of them")
+            raise DatasetNotFound(str(path), expected=CocoPanoptic.looks, received="none of them")
         records: list[Record] = []
         segments: list[list[Segment]] = []
         contents = [read_json(file, Content) for _, file in found]
@@ -121,7 +119,7 @@ class CocoPanoptic:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write `images/SPLIT/KEY.png`, `annotations/panoptic_SPLIT/KEY.png` and `annotations/panoptic_SPLIT.json`.
+        """Write `images/SPLIT/KEY`, `annotations/panoptic_SPLIT/KEY.png` and `annotations/panoptic_SPLIT.json`.
 
         What COCO has no field for (void's name, groups) stands under `info`, where other tools skip it.
         """
@@ -135,9 +133,9 @@ class CocoPanoptic:
                 for record, sample in zip(dataset.records, dataset, strict=True):
                     if record.split != split:
                         continue
-                    name = f"{inner_key(record)}.png"
-                    write_image(folder / "images" / split / name, sample.image)
-                    images.append(ImageEntry(len(images) + 1, name, *sample.image.shape[1::-1]))
+                    place, name = folder / "images" / split, f"{inner_key(record)}.png"
+                    image = put_image(place / inner_key(record), record, sample.image).relative_to(place).as_posix()
+                    images.append(ImageEntry(len(images) + 1, image, *sample.image.shape[1::-1]))
                     assert sample.segments is not None  # held, says the check
                     numbers = np.maximum(sample.segments.ids[0], 0).astype(np.int32)  # row k is number k + 1
                     write_image(

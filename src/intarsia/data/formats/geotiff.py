@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError, MissingExtra, OptionError, PairingError, UnreadableFile
+from intarsia.core.errors import (
+    CannotHold,
+    DatasetNotFound,
+    LabelError,
+    MissingExtra,
+    OptionError,
+    PairingError,
+    UnreadableFile,
+    few,
+)
 from intarsia.core.files import whole_file
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
@@ -19,7 +28,7 @@ from intarsia.data.folders import found_images, unique_keys, whole_folder
 from intarsia.data.geojson import VECTOR, burnt, class_of, features
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes
-from intarsia.data.raster_files import first_image, has_place, rasters
+from intarsia.data.raster_files import first_image, has_place, left_over, rasters
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
@@ -87,7 +96,10 @@ class GeoTIFF:
             ]
         reader = RasterReader(coding, attribute if objects is None else None, tile)
         records = found_images(unique_keys(records), [path])
-        return Dataset(records, coding.classes, reader, name=path.name, root=path, format="geotiff")
+        dataset = Dataset(records, coding.classes, reader, name=path.name, root=path, format="geotiff")
+        if unused := [file.name for file in left_over(path)]:
+            dataset.notes = (f"Left out, for no name tells what belongs to them: {few(unused, 4)}.",)
+        return dataset
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -13,9 +13,9 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, split_folders, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.images import write_bytes, write_labels
 from intarsia.data.label_files import IdLabels
-from intarsia.data.records import FileReader, Record
+from intarsia.data.records import FileReader, Record, put_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ class ImageFolder:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write `SPLIT/images/KEY.png`, `SPLIT/masks/KEY.png`, `SPLIT/metadata.csv` and `classes.json`."""
+        """Write `SPLIT/images/KEY`, `SPLIT/masks/KEY.png`, `SPLIT/metadata.csv` and `classes.json`."""
         check(ImageFolder, dataset, "image_folder")
         coding = Coding.from_classes(dataset.classes)
         with whole_folder(path) as folder:
@@ -92,10 +92,10 @@ class ImageFolder:
                     if record.split != split:
                         continue
                     name = f"{inner_key(record)}.png"
-                    write_image(folder / split / "images" / name, sample.image)
+                    image = put_image(folder / split / "images" / inner_key(record), record, sample.image)
                     if sample.segments is not None:
                         write_labels(folder / split / "masks" / name, coding.labels(sample.segments))
-                    rows.append((f"images/{name}", "" if sample.segments is None else f"masks/{name}"))
+                    rows.append((image.relative_to(folder / split).as_posix(), "" if sample.segments is None else f"masks/{name}"))
                 text = io.StringIO()
                 csv.writer(text, lineterminator="\n").writerows(rows)
                 write_bytes(folder / split / "metadata.csv", text.getvalue().encode())

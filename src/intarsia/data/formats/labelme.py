@@ -20,8 +20,8 @@ from intarsia.data.coco_file import read_json
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import files_under, found_images, split_folders, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes, write_image
-from intarsia.data.records import FileReader, Record
+from intarsia.data.images import read_image, write_bytes
+from intarsia.data.records import FileReader, Record, put_image
 from intarsia.ops.packing import pack, window_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class LabelMe:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write images as PNG, beside each a JSON file of masks, and `labels.txt`: for things alone, in the VOC map's colours."""
+        """Write images, beside each a JSON file of masks, and `labels.txt`: for things alone, in the VOC map's colours."""
         check(LabelMe, dataset, "labelme")
         classes = dataset.classes
         with whole_folder(path) as folder:
@@ -127,11 +127,11 @@ class LabelMe:
                 segments = sample.segments
                 assert segments is not None  # held, says the check
                 place = folder / record.split / inner_key(record)
-                write_image(place.with_name(f"{place.name}.png"), sample.image)
+                image = put_image(place, record, sample.image)
                 shapes = [_shape(classes.names[index], segments.mask(row)) for row, index in enumerate(segments.classes.tolist())]
                 shapes += [_shape(IGNORE, segments.void)] if segments.void.any() else []
                 content = {"version": "5.5.0", "flags": {}, "imageData": None} | msgspec.to_builtins(
-                    Content(shapes, f"{place.name}.png", *sample.image.shape[:2])
+                    Content(shapes, image.name, *sample.image.shape[:2])
                 )
                 write_bytes(place.with_name(f"{place.name}.json"), msgspec.json.encode(content))
             write_bytes(folder / LABELS, "".join(f"{name}\n" for name in (IGNORE, *classes.names)).encode())

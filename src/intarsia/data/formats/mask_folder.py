@@ -15,10 +15,10 @@ from intarsia.data.class_files import coding_near, find_class_file, numbers_obje
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.holds import Holds, check, inner_key, is_semantic
-from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.images import LABEL_SUFFIXES, write_bytes, write_labels
 from intarsia.data.inferring import inferred
 from intarsia.data.label_files import OBJECT_VOID, ColourLabels, IdLabels, ObjectLabels
-from intarsia.data.records import FileReader, Record
+from intarsia.data.records import FileReader, put_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,11 @@ class MaskFolder:
         records = folders.found_images(folders.unique_keys(records), [pictures for _, pictures, _ in found])
         records = folders.split_by_lists(path, records)
         known = (classes, objects, find_class_file(path)) != (None, None, None) or by_colour
-        guess = None if known else inferred([record.label for record in records if record.label is not None])
+        masked = [record.label for record in records if record.label is not None]
+        if not known and not masked:
+            looked = ", ".join(str(labels) for *_, labels in found if labels) or f"{path}, beside the images"
+            raise DatasetNotFound(looked, expected="label files", received="none", hint=f"Kinds read: {', '.join(LABEL_SUFFIXES)}.")
+        guess = None if known else inferred(masked)
         coding, reader, told = guess or (*meaning_of(path, classes, void, objects, by_colour), "")
         dataset = Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
         dataset.notes = (told,) if told else ()
@@ -114,18 +118,14 @@ class MaskFolder:
         coding = Coding.from_classes(dataset.classes)
         with folders.whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
-                png = sample.image.dtype in (np.uint8, np.uint16) and sample.image.shape[-1] in (1, 3, 4) and sample.image.ndim == 3
-                write_image(_file(folder, "images", record, ".png" if png else ".npy"), sample.image)
+                put_image(folder / "images" / record.split / inner_key(record), record, sample.image)
                 if sample.segments is not None:
                     labels = coding.labels(sample.segments)
                     if numbered:
                         labels = np.where(sample.segments.void, OBJECT_VOID, sample.segments.ids[0]).astype(np.uint16)
-                    write_labels(_file(folder, "masks", record, ".png" if labels.ndim == 2 else ".npy"), labels)
+                    suffix = ".png" if labels.ndim == 2 else ".npy"
+                    write_labels(folder / "masks" / record.split / f"{inner_key(record)}{suffix}", labels)
             write_bytes(folder / "classes.json", write_classes(coding, objects=numbered))
-
-
-def _file(folder: Path, kind: str, record: Record, suffix: str) -> Path:
-    return folder / kind / record.split / f"{inner_key(record)}{suffix}"
 
 
 def meaning_of(

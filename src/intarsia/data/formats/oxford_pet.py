@@ -11,8 +11,8 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import files_under, found_images, pair, whole_folder
 from intarsia.data.holds import Holds, check
-from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
-from intarsia.data.records import FileReader
+from intarsia.data.images import read_labels, write_bytes, write_labels
+from intarsia.data.records import FileReader, put_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,13 +80,13 @@ class OxfordPet:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write images as PNG, trimaps, and the lists with the names alone: for the classes background and pet."""
+        """Write images, trimaps, and the lists with the names alone: for the classes background and pet."""
         check(OxfordPet, dataset, "oxford_pet")
         coding = Coding(dataset.classes, (BACKGROUND, PET), (BORDER,))
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check
-                write_image(folder / "images" / f"{record.key}.png", sample.image)
+                put_image(folder / "images" / record.key, record, sample.image)
                 write_labels(folder / "annotations" / "trimaps" / f"{record.key}.png", coding.labels(sample.segments))
             for split, name in LISTS.items():
                 keys = [record.key for record in dataset.records if record.split == split]

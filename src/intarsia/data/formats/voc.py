@@ -15,8 +15,8 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import files_under, found_images, pair, splits_listed, whole_folder
 from intarsia.data.holds import BACKGROUNDS, Holds, check, is_semantic
-from intarsia.data.images import read_labels, write_bytes, write_image, write_labels
-from intarsia.data.records import FileReader
+from intarsia.data.images import read_labels, write_bytes, write_labels
+from intarsia.data.records import FileReader, put_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,9 @@ class VOC:
 
     @staticmethod
     def open(path: Path, *, objects: bool = True) -> Dataset:
-        """The data set in a folder; without `objects` the object numbers are not read."""
+        """The data set in a folder: the images that lists name, else those with labels; without `objects` the object numbers are
+        not read.
+        """
         if not VOC.detect(path):
             raise DatasetNotFound(str(path), expected=VOC.looks, received="neither")
         file = find_class_file(path)
@@ -67,11 +69,10 @@ class VOC:
         if file and file.suffix != ".json":
             coding = replace(coding, classes=_classes(coding.classes.names))
         labels = files_under(path / "SegmentationClass", (".png",))
-        records = [replace(one, label=labels[one.key]) for one in pair(path / "JPEGImages", None) if one.key in labels]
+        images = pair(path / "JPEGImages", None)
         lists = [(SPLITS[file.stem], file) for file in sorted((path / LISTS).glob("*.txt")) if file.stem in SPLITS]
-        split_of = splits_listed(lists, [record.key for record in records])
-        if split_of:
-            records = [replace(record, split=split_of[record.key]) for record in records if record.key in split_of]
+        split_of = splits_listed(lists, [one.key for one in images]) or dict.fromkeys(labels, "")
+        records = [replace(one, label=labels.get(one.key), split=split_of[one.key]) for one in images if one.key in split_of]
         numbers = path / "SegmentationObject"
         known = files_under(numbers, (".png",)) if objects and numbers.is_dir() else {}
         reader = FileReader(VocLabels(coding, {labels[key]: file for key, file in known.items() if key in labels}))
@@ -88,7 +89,7 @@ class VOC:
 
     @staticmethod
     def write(dataset: Dataset, path: Path) -> None:
-        """Write the same folders, images as PNG because JPEG would change them, and a `classes.json`, whose ids are those of the
+        """Write the same folders and a `classes.json`, whose ids are those of the
         challenge where the names are. Object numbers are those of the things, in order, where an image has two of a class.
         """
         check(VOC, dataset, "voc")
@@ -108,7 +109,7 @@ class VOC:
                         received="several",
                         hint="Nothing was written.",
                     )
-                write_image(folder / "JPEGImages" / f"{record.key}.png", sample.image)
+                put_image(folder / "JPEGImages" / record.key, record, sample.image)
                 write_labels(folder / "SegmentationClass" / f"{record.key}.png", coding.labels(segments), palette)
                 if not is_semantic(segments):
                     number = np.concatenate([[0], np.cumsum(thing) * thing, [0]])  # by row; void is told by the classes

@@ -15,8 +15,8 @@ from intarsia.core.segments import Segments
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import files_under, found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes, write_image
-from intarsia.data.records import Record, ends
+from intarsia.data.images import read_image, write_bytes
+from intarsia.data.records import Record, ends, put_image
 from intarsia.ops.packing import pack
 from intarsia.ops.polygons import filled, outlines
 from intarsia.ops.rle import from_rle, to_rle
@@ -31,16 +31,20 @@ __all__ = ["YOLO"]
 FILES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 MARGIN = 0.01
 """How far a corner may lie outside of 0..1, as in Ultralytics' own check; it is moved to the border."""
+RUN_LENGTHS = (
+    "{} object{} with holes or in several parts, in {} image{}, became rle lines, which Intarsia reads and Ultralytics (8.4) does "
+    "not: it skips an image with one. coco_instances holds them for other tools."
+)
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class YOLO:
     """`data.yaml` with `names` and, for each split, the folder of its images; beside a folder `images` lies `labels` with a file of
     the same stem. A line is an object: its class and the corners `x y x y ...` as shares of width and height, or
-    `class rle height width counts` in COCO's run lengths, which newer releases take. An image without a file has no object. A
-    split may also name a text file with the path of an image on each line.
+    `class rle height width counts` in COCO's run lengths, which Ultralytics 8.4 does not read. An image without a file has no
+    object. A split may also name a text file with the path of an image on each line.
 
-    docs.ultralytics.com/datasets/segment; run lengths: ultralytics pull request 25944.
+    docs.ultralytics.com/datasets/segment; run lengths as proposed in ultralytics pull request 25944.
     """
 
     general: ClassVar[bool] = False
@@ -89,21 +93,24 @@ class YOLO:
         return _things(classes.names)
 
     @staticmethod
-    def write(dataset: Dataset, path: Path) -> None:
-        """Write `images/SPLIT/KEY.png`, `labels/SPLIT/KEY.txt` and `data.yaml`: polygons, and run lengths where an object has holes
-        or parts that no polygon tells.
+    def write(dataset: Dataset, path: Path) -> str | None:
+        """Write `images/SPLIT/KEY`, `labels/SPLIT/KEY.txt` and `data.yaml`: polygons, and run lengths where an object has holes
+        or parts that no polygon tells; how many those are is returned.
         """
         check(YOLO, dataset, "yolo")
-        classes = dataset.classes
+        classes, holed = dataset.classes, []
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 assert sample.segments is not None  # held, says the check
                 name = f"{record.split}/{inner_key(record)}"
-                write_image(folder / "images" / f"{name}.png", sample.image)
+                put_image(folder / "images" / name, record, sample.image)
                 lines = [_line(sample.segments, row) for row in range(len(sample.segments))]
                 write_bytes(folder / "labels" / f"{name}.txt", "".join(lines).encode())
+                holed.append(sum(" rle " in line for line in lines))
             content = {split: f"images/{split}" for split in dataset.splits} | {"names": dict(enumerate(classes.names))}
             write_bytes(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+        count, images = sum(holed), sum(map(bool, holed))
+        return RUN_LENGTHS.format(count, "s" * (count > 1), images, "s" * (images > 1)) if count else None
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ class YoloReader:
                 classes.append(_class(words[0], self.count))
                 masks.append(_mask(words[1:], size))
             except (ValueError, LabelError) as error:
-                boxes = len(words) == 5
+                boxes = len(words) == 5 and words[1] != "rle"
                 raise LabelError(
                     f"{record.label}, line {number}",
                     expected="a class and x y of three corners or more, or class rle height width counts",

@@ -1,0 +1,122 @@
+"""The doctor on formats other than folders of masks: sizes told wrongly, images without truth, rasters left over."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import intarsia
+from intarsia.core.errors import OptionError, PairingError
+from intarsia.data.examine import examine, mended
+from intarsia.data.images import read_image
+
+
+def found(root):
+    return {finding.check: finding for finding in examine(root).findings}
+
+
+def coco(root):
+    intarsia.convert(intarsia.scenes(4, size=(32, 48)), root, "coco_instances", lose=("void",))
+    return root / "annotations/instances_train.json"
+
+
+def test_a_size_that_the_annotations_tell_wrongly_is_an_error_that_nothing_guesses_at(tmp_path):
+    file = coco(tmp_path / "data")
+    assert "annotated_sizes" not in found(tmp_path / "data")
+    content = json.loads(file.read_text())
+    for image in content["images"][:2]:
+        image["width"], image["height"] = 96, 64
+    for one in content["annotations"]:
+        one["segmentation"] = [[1, 1, 9, 1, 9, 9, 1, 9]]  # run lengths would tell the size themselves
+    file.write_text(json.dumps(content))
+    finding = found(tmp_path / "data")["annotated_sizes"]
+    assert (finding.severity, len(finding.keys)) == ("error", 2)
+    assert "2 images of another size than the annotations tell: images/train/scene_00000.png is 48x32, annotated as 96x64" in (
+        finding.message
+    )
+    assert finding.remedy.endswith("or export anew")
+    with pytest.raises(OptionError, match="expected a data set with a mask file for each image, received coco_instances"):
+        mended(examine(tmp_path / "data"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_annotations_of_an_image_as_the_sensor_saw_it_are_told_of_exif(tmp_path):
+    file = coco(tmp_path)
+    content = json.loads(file.read_text())
+    for one in content["annotations"]:
+        one["segmentation"] = [[1, 1, 9, 1, 9, 9, 1, 9]]
+    path = tmp_path / "images/train" / content["images"][0]["file_name"]
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(read_image(path)).save(path.with_suffix(".jpg"), exif=exif)
+    content["images"][0]["file_name"] = path.with_suffix(".jpg").name
+    path.unlink()
+    file.write_text(json.dumps(content))
+    finding = found(tmp_path)["annotated_sizes"]
+    assert "is 32x48, annotated as 48x32" in finding.message
+    assert "EXIF turns some" in finding.remedy
+
+
+def raster(path, array):
+    rasterio = pytest.importorskip("rasterio")
+    path.parent.mkdir(exist_ok=True, parents=True)
+    profile = {"driver": "GTiff", "height": 16, "width": 16, "count": len(array), "dtype": "uint8", "crs": "EPSG:32616"}
+    with rasterio.open(path, "w", **profile, transform=rasterio.Affine(0.5, 0, 700000, 0, -0.5, 3700000)) as file:
+        file.write(array.astype(np.uint8))
+
+
+def rasters(root, *names):
+    for number, name in enumerate(names):
+        image = np.random.default_rng(number).integers(0, 200, (3, 16, 16))
+        raster(root / name, np.arange(256).reshape(1, 16, 16) // 128 if "mask" in name or "labels/" in name else image)
+    return root
+
+
+@pytest.mark.parametrize("names", [("a_rgb.tif", "a_mask.tif", "b_rgb.tif"), ("images/a.tif", "labels/a.tif", "images/b.tif")])
+def test_a_raster_without_labels_beside_one_with_them_is_told(names, tmp_path):
+    finding = found(rasters(tmp_path, *names))["missing_masks"]
+    assert finding.severity == "error"
+    assert finding.message == f"1 image without a mask: {names[-1]}"
+    assert finding.remedy == "Add the mask, or remove the image"
+    with pytest.raises(PairingError, match=r"expected a mask, received none. Add it, or remove the image"):
+        intarsia.open_dataset(tmp_path).check()
+
+
+def test_rasters_that_no_name_pairs_are_told_and_not_the_others(tmp_path):
+    root = rasters(tmp_path, "a_rgb.tif", "a_mask.tif")
+    assert found(root) == {}
+    assert intarsia.open_dataset(root).notes == ()
+    rasters(root, "b_mask.tif")
+    assert found(root)["unused_rasters"].message == "1 raster is left out, for no name tells what it belongs to: b_mask.tif"
+    rasters(root, "b.tif")
+    finding = found(root)["unused_rasters"]
+    assert (finding.severity, finding.files) == ("warning", ("b.tif", "b_mask.tif"))
+    assert intarsia.open_dataset(root).notes == ("Left out, for no name tells what belongs to them: b.tif, b_mask.tif.",)
+    assert set(found(root)) == {"unused_rasters"}
+
+
+def test_an_image_of_labelme_without_a_file_is_told_and_one_of_yolo_has_no_object(tmp_path):
+    scenes = intarsia.scenes(4, size=(32, 48))
+    for to, lost in (("labelme", ("classes", "void", "nothing")), ("yolo", ("classes", "void"))):
+        intarsia.convert(scenes, tmp_path / to, to, lose=lost)
+    next((tmp_path / "labelme/train").glob("*.json")).unlink()
+    next((tmp_path / "yolo/labels/train").glob("*.txt")).unlink()
+    assert found(tmp_path / "labelme")["missing_masks"].message.startswith("1 image without a mask: train/scene_0")
+    assert "missing_masks" not in found(tmp_path / "yolo")
+
+
+def test_an_image_that_a_list_of_voc_names_may_lack_its_mask(tmp_path):
+    intarsia.convert(intarsia.scenes(6, size=(32, 48)), tmp_path, "voc", lose=("void", "instances"))
+    (tmp_path / "SegmentationClass/scene_00000.png").unlink()
+    assert found(tmp_path)["missing_masks"].message == "1 image without a mask: JPEGImages/scene_00000.png"
+
+
+def test_what_cannot_be_opened_has_no_images_to_count(tmp_path):
+    file = coco(tmp_path)
+    (tmp_path / "images/train" / json.loads(file.read_text())["images"][0]["file_name"]).unlink()
+    lines = str(examine(tmp_path)).splitlines()
+    assert lines[0].startswith(f"{tmp_path}: not opened, taken for coco_instances (")
+    assert "  " not in lines

@@ -12,12 +12,12 @@ gradient boosting on the channels of a pixel and on their Gaussian blurs by 1, 2
 from the training images; it is fitted with and without balanced classes, and what scores better where all are scored counts.
 """
 
+import csv
 import json
 import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,7 @@ def train(data: Path, runs: Path, names: list[str]) -> None:
 
     for name in names or SETS:
         folder = runs / name
-        begin = perf_counter()
         run = intarsia.resume(folder) if (folder / "run.json").exists() else intarsia.train(found(data, name, runs), out=folder)
-        minutes = (perf_counter() - begin) / 60
         planned = make_plan(intarsia.open_dataset(found(data, name, runs))).data
         split = "test" if "test" in planned.splits else "val"
         intarsia.evaluate(run.last, planned, split=split, out=folder / "scores")
@@ -57,9 +55,16 @@ def train(data: Path, runs: Path, names: list[str]) -> None:
             "split": split,
             "scored": len(planned.split(split)),
             "trained": len(planned.split("train")),
-            "minutes": round(minutes),
+            "minutes": minutes(run.folder / "metrics.csv"),
         }
         (kept / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def minutes(metrics: Path) -> int:
+    """How long a training has taken, over interruptions."""
+    with metrics.open(newline="") as file:
+        *_, last = csv.DictReader(file)
+    return round(float(last["seconds"]) / 60)
 
 
 def found(data: Path, name: str, runs: Path) -> Path:

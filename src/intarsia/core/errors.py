@@ -43,6 +43,10 @@ __all__ = [
 ]
 
 
+SHOWN = 40
+"""Names that a hint lists."""
+
+
 class IntarsiaError(Exception):
     """Everything Intarsia raises on purpose.
 
@@ -130,7 +134,7 @@ def few(names: Sequence[str], most: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint for a mistyped name: the nearest known one, else all of them.
+    """The hint for a mistyped name: the nearest known one, else all of them, as far as a reader will go through them.
 
     >>> nearest("rode", ["road", "sky"])
     "Did you mean 'road'?"
@@ -139,7 +143,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     close = get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {few(known, SHOWN)}."
 
 
 def check_names(what: str, given: Iterable[str], known: Iterable[str], expected: str) -> None:

@@ -53,6 +53,12 @@ def test_the_effective_number_is_that_of_the_paper():
     assert near[:3] == pytest.approx(class_weights("inverse", counts, homes)[:3], rel=1e-2)
 
 
+def test_median_frequency_is_of_the_images_that_show_a_class():
+    counts, homes = np.array([8.0, 2.0, 4.0]), np.array([16.0, 4.0, 32.0])  # frequencies 1/2, 1/2, 1/8: weights 1, 1, 4
+    assert class_weights("median_frequency", counts, homes).tolist() == [0.5, 0.5, 2]
+    assert class_weights("sqrt_median_frequency", counts, homes).tolist() == [0.75, 0.75, 1.5]
+
+
 @given(
     st.lists(st.integers(0, 10**9), min_size=2, max_size=6).filter(any),
     st.sampled_from(["inverse", "median_frequency", "sqrt_median_frequency", "effective_number"]),
@@ -72,6 +78,18 @@ def test_a_training_takes_them_with_its_beta(data):
     counts, homes = pixel_counts(data, 4)
     assert parts.loss.losses[0].class_weights == class_weights("effective_number", counts, homes, beta=0.9999).tolist()
     assert parts.class_shares() == pytest.approx(dict(zip(NAMES, counts / counts.sum(), strict=True)))
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_layout_of_the_network_is_the_option_s(data, channels_last):
+    assert TrainOptions().channels_last
+    options = TrainOptions(channels_last=channels_last, model_args={"widths": (4, 8)}, device="cpu")
+    kernels = [
+        one for one in Ingredients(data, options, accelerator_for(options)).bare.parameters() if min(one.shape[1:], default=0) > 1
+    ]
+    assert kernels
+    for kernel in kernels:
+        assert kernel.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
 def labelled(*layers, classes, names, groups=()):

@@ -13,6 +13,7 @@ from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.draw.confusion import confusion_picture
 from intarsia.draw.curves import curves, lr_curve
 from intarsia.draw.label_map import label_map
+from intarsia.draw.reliability import reliability
 from intarsia.draw.save import save
 
 STREET = ClassSet(("road", "car"), ((128, 64, 128), (0, 0, 200)), things=("car",), nothing=True)
@@ -31,6 +32,15 @@ def test_curves_take_numbers_text_and_gaps():
     assert np.array_equal(curves(rows), curves(text))
     assert curves(rows).shape[1] > curves([{"loss": 2.0}]).shape[1]  # three panels, one panel
     assert curves([]).ndim == 3
+
+
+def test_a_diagram_of_too_sure_answers_shows_the_gap_above_the_bar():
+    picture = reliability(np.array([[10, 0.25, 0.75]])).astype(int)  # pixels, right, confidence
+    pure = np.abs(picture - (47, 109, 181)).max(axis=-1) < 3  # up to what is right
+    pale = np.abs(picture - np.array((217, 72, 43)) * 0.3 - 255 * 0.7).max(axis=-1) < 3  # on white, from there to the confidence
+    assert 1.6 < pale.sum() / pure.sum() < 2.1  # twice as high, but for what lines and the legend hide
+    rows = [np.nonzero(part.any(axis=1))[0].mean() for part in (pale, pure)]
+    assert rows[0] < rows[1]
 
 
 def test_curves_show_what_changes():

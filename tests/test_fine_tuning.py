@@ -304,7 +304,7 @@ def test_an_early_stop_waits_for_the_thaw():
 
 
 def test_options_of_another_command_are_refused(folder, source):
-    with pytest.raises(OptionError, match="options: expected FineTuneOptions, received TrainOptions"):
+    with pytest.raises(OptionError, match="options: expected FineTuneOptions, received TrainOptions. Pass settings by name"):
         intarsia.fine_tune(source, folder, TrainOptions())
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import intarsia.losses._class_sums as module
 from intarsia.core import Dense, Targets
 from intarsia.losses._class_sums import class_sums
+from intarsia.losses.boundary import boundary_loss
+from intarsia.losses.cldice import cldice_loss
+from intarsia.losses.focal import focal_loss
+from intarsia.losses.hausdorff import hausdorff_loss
+from intarsia.losses.lovasz_softmax import lovasz_softmax_loss
 from intarsia.losses.weighted_sum import WeightedSum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def case(*size: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -146,6 +157,36 @@ def test_memory() -> None:
     """Beyond the logits the default pair takes their gradient, which is as large, and little else."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert 0.9 < float(done.stdout) < 1.5
+
+
+def kept(loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
+    """What a loss keeps for its way back, beside the logits, in arrays (B, *S) of float32."""
+    logits, labels = case(48, 48, dtype=torch.float32)
+    held: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        held[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss(logits, labels.where(labels < 5, -1))
+    own = logits.untyped_storage().data_ptr()
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in held.items() if place != own) / (4 * labels.numel())
+
+
+@pytest.mark.parametrize(
+    ("loss", "most"),
+    [(focal_loss, 2.5), (lovasz_softmax_loss, 2.5), (boundary_loss, 2.5), (hausdorff_loss, 3.5)],
+    ids=["focal", "lovasz_softmax", "boundary", "hausdorff"],
+)
+def test_what_the_other_losses_keep(loss: Callable[..., torch.Tensor], most: float) -> None:
+    """docs/losses.md tells it, in arrays of the logits' size."""
+    assert kept(loss) / 5 < most
+
+
+def test_what_a_class_and_an_iteration_of_cldice_keep() -> None:
+    one, two = (kept(partial(cldice_loss, iterations=count, classes=[1])) for count in (1, 2))
+    assert two - one < 25
 
 
 def test_compiled() -> None:

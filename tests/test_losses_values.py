@@ -179,8 +179,8 @@ def test_wrong_names_and_weights(weights: dict[str, float], text: str) -> None:
         ({"options": {"focal": {"gama": 1}}}, "loss 'focal': expected its own options, received 'gama'. Did you mean 'gamma'?"),
         ({"options": {"focal": {"weight": 1}}}, "loss 'focal': expected its own options, received 'weight'. Did you mean"),
         ({"options": {"focl": {}}}, "options of loss 'focl': expected a loss of the sum. Did you mean 'focal'?"),
-        ({"aux_weight": -0.1}, "aux_weight: expected no weight below 0, received -0.1"),
-        ({"aux_weight": (1, -1)}, "aux_weight: expected no weight below 0, received (1, -1)"),
+        ({"aux_weight": -0.1}, "aux_weight: expected numbers of at least 0, received -0.1"),
+        ({"aux_weight": (1, -1)}, "aux_weight: expected numbers of at least 0, received (1, -1)"),
     ],
 )
 def test_wrong_options(options: dict[str, object], text: str) -> None:

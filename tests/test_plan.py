@@ -89,6 +89,7 @@ def test_from_scratch_images_are_scaled_by_their_own_values():
     assert plan["mean"] == pytest.approx((99.5 / 255,) * 3, abs=0.01)
     assert plan["std"] == pytest.approx((200 / 12**0.5 / 255,) * 3, abs=0.01)
     assert "mean" not in chosen(data([layered()] * 3))  # an encoder that knows ImageNet has its own
+    assert "values: of each image scaled to 0..1 from 0..255" in str(make_plan(data([layered()] * 3), CPU))
 
 
 def test_large_things_are_seen_whole():
@@ -128,6 +129,7 @@ def test_volumes_are_trained_plane_by_plane(tmp_path):
     plan = make_plan(volumes(tmp_path, 6, 6), OFFLINE)
     assert plan.settings["data_args"] == {"slices": True, "val": 0.2}
     assert "5 mm apart" in str(plan)
+    assert "values: of each image scaled to 0..1 by its own percentiles 0.5 and 99.5" in str(plan)
     assert "neighbouring" not in str(plan)
     held = {record.image for record in plan.data.split("val").records}
     assert (len(plan.data.split("val")), len(held)) == (6, 1)  # the planes of one case, and none of another

@@ -38,9 +38,9 @@ for epoch, iou in zip((4, 8, 12, 16), (0.447, 0.579, 0.650, 0.668), strict=True)
 def test_what_is_tried_already_is_not_advised():
     """With all of it only the size is left."""
     shares = {"a": 0.01, "b": 0.99}
-    said = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["class_weights", "rare_crops", "dice"])["never predicted: a"]
+    said = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["class_weights", "rare_crops", "regions"])["never predicted: a"]
     assert said.endswith("Try a larger --size.")
-    some = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["dice"])["never predicted: a"]
+    some = never_predicted([["a"]] * 2, 0.6, lambda: shares, ["regions"])["never predicted: a"]
     assert some.endswith("Try --class-weights sqrt_median_frequency, --rare-crops 0.5, or a larger --size.")
 
 

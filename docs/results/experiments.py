@@ -61,7 +61,6 @@ EXPERIMENTS = {
             # the epochs: 30 minutes on two quiet cores for the first, for the others what `budget` prints
             "unet": {"epochs": 33, "model": "unet", **ENCODER},
             "segformer_stride2": {"epochs": 39, "model": "segformer", "model_args": {"finest": 2, "width": 64}, **ENCODER},
-            "segformer": {"epochs": 39, "model": "segformer", **ENCODER},
             "deeplabv3_plus": {"epochs": 28, "model": "deeplabv3_plus", **ENCODER},
             "fcn8s": {"epochs": 45, "model": "fcn", "model_args": {"stride": 8}, **ENCODER},
             "segnet": {

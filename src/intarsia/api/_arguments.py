@@ -39,5 +39,6 @@ def options_of(kind: type[Any], options: Any, changes: Mapping[str, Any]) -> Any
     if options is None:
         return kind(**changes)
     if not isinstance(options, kind):
-        raise OptionError("options", expected=kind.__name__, received=type(options).__name__)
+        hint = f"Pass settings by name, or an intarsia.engine.options.{kind.__name__}."
+        raise OptionError("options", expected=kind.__name__, received=type(options).__name__, hint=hint)
     return replace(options, **changes)

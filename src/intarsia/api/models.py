@@ -27,7 +27,7 @@ def list_models(
 
     A row tells parameters and multiply-adds (3 channels in, 11 classes out, 480x360), task, export routes, licences and origin;
     `measure` adds the latency on `device`. `license="commercial"` keeps those whose code is known to allow that use, and
-    the weights and data of the pretrained ones too.
+    the weights of the pretrained ones too.
     """
     from intarsia.engine.describe import describe_all
 
@@ -138,7 +138,7 @@ def compare(
     from intarsia.engine.compare import compare_saved, is_saved
 
     if is_saved(a) or is_saved(b):
-        if data is not None or measures or not (is_saved(a) and is_saved(b)):
+        if data is not None or measures or format or data_args or split != "test" or not (is_saved(a) and is_saved(b)):
             raise OptionError("compare", expected="two networks, or two saved evaluations alone", received=f"{a}, {b}")
         return compare_saved(Path(str(a)), Path(str(b)))
     from intarsia.engine.compare_models import common_data, compare_models

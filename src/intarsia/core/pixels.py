@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -58,6 +58,16 @@ class Pixels:
             return self
         mean, std = float(np.mean(self.mean)), float(np.mean(self.std))
         return Pixels(self.kind, self.low, self.high, (mean,) * channels, (std,) * channels, self.percentiles)
+
+    def for_image(self, image: NDArray[Any]) -> Pixels:
+        """The record that fits images (*S, C) like this: `for_channels`, and `per_image` for what has no range of its own, which is
+        all but uint8.
+
+        >>> Pixels().for_image(np.zeros((2, 2, 1), np.uint16)).kind
+        'per_image'
+        """
+        fitted = self.for_channels(image.shape[-1])
+        return fitted if image.dtype == np.uint8 else replace(fitted, kind="per_image")
 
     def stats(self, image: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32] | None:
         """(C, 2) low and high per channel of a whole image (*S, C), measured on its valid pixels; None where `fixed`."""

@@ -132,8 +132,8 @@ def _values(samples: Iterable[Sample]) -> tuple[tuple[float, ...], tuple[float, 
     """Mean and standard deviation of each channel, on a thousand or so pixels of each image."""
     drawn = []
     for sample in samples:
-        pixels = Pixels(kind="fixed" if sample.image.dtype == np.uint8 else "per_image", mean=(0.0,), std=(1.0,))
-        flat = pixels.for_channels(sample.image.shape[-1]).normalised(sample.image, pixels.stats(sample.image, sample.valid))
+        pixels = Pixels(mean=(0.0,), std=(1.0,)).for_image(sample.image)
+        flat = pixels.normalised(sample.image, pixels.stats(sample.image, sample.valid))
         flat = flat.reshape(-1, flat.shape[-1])
         drawn.append(flat[:: max(1, len(flat) // 1000)])
     values = np.nan_to_num(np.concatenate(drawn))

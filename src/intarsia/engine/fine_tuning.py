@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from intarsia import __version__
@@ -50,16 +49,14 @@ class Source:
             raise OptionError("--start-from", expected=expected, received=old.in_channels)
         if options.model not in (None, old.model):
             raise OptionError("--model", expected=f"{old.model}, which {self.name} is, or none", received=options.model)
-        pixels = old.pixels.for_channels(channels)
+        pixels = old.pixels
         if options.mean is not None and options.std is not None:
-            pixels = Pixels(mean=options.mean, std=options.std).for_channels(channels)
-        if first.image.dtype != np.uint8:
-            pixels = replace(pixels, kind="per_image")
+            pixels = Pixels(mean=options.mean, std=options.std)
         origin = {"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__}
         return replace(
             old,
             classes=data.classes,
-            pixels=pixels,
+            pixels=pixels.for_image(first.image),
             in_channels=channels,
             size=options.size or first.image.shape[:-1],
             origin={**origin, "start_from": self.name, "start_origin": old.origin},

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from intarsia import __version__
@@ -29,6 +27,7 @@ from intarsia.models.encoders.make import input_pixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from accelerate import Accelerator
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -154,13 +153,11 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
         pixels = Pixels(mean=options.mean, std=options.std)
     else:
         pixels = input_pixels(None, encoder, options.weights)
-    if first.image.dtype != np.uint8:
-        pixels = replace(pixels, kind="per_image")  # 16 bit and float have no range of their own
     learnt_from = joined(encoder_data(encoder or "", options.weights), data.licence)
     return Recipe(
         model=model,
         classes=data.classes,
-        pixels=pixels.for_channels(channels),
+        pixels=pixels.for_image(first.image),
         in_channels=channels,
         size=options.size or first.image.shape[:-1],
         arguments=arguments,

@@ -87,7 +87,7 @@ class Examples:
 def augmented(data: Dataset, options: TrainOptions, count: int, chances: tuple[float, ...] | None = None) -> list[Sample]:
     """The first samples as epoch 0 of a training would see them; `chances` of rare crops are counted where they are not known."""
     size = options.size or data[0].image.shape[:-1]
-    pixels = Pixels(kind="fixed" if data[0].image.dtype == np.uint8 else "per_image")
+    pixels = Pixels().for_image(data[0].image)
     if options.rare_crops and chances is None:
         chances = rare_chances(pixel_counts(data, data.classes.channels, which=options.trained)[0], len(data.classes))
     examples = Examples(data, data.classes, pixels, pipeline(size, options, chances=chances), options.trained, options.seed)

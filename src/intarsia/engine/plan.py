@@ -100,10 +100,11 @@ class Plan:
             f"{n} {word}{'s' * (n != 1)}" for n, word in ((facts.images, "training image"), (facts.channels, "channel"))
         )
         head = f"{images}, {sizes}, {channels} of {facts.dtype}"
+        own = "from 0..255" if facts.dtype == "uint8" else "by its own percentiles 0.5 and 99.5, for the kind has no range"
         shares = ", ".join(f"{name} {share:.1%}" for name, share in list(facts.shares.items())[:6])
         width = max(len(choice.option) for choice in self.choices)
         rows = [f"{choice.option:<{width}}  {_shown(choice.value)}\n{'':<{width}}    {choice.why}" for choice in self.choices]
-        return "\n".join([head, f"pixels: {shares}", "", *rows])
+        return "\n".join([head, f"values: of each image scaled to 0..1 {own}", f"pixels: {shares}", "", *rows])
 
 
 def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train") -> Plan:
@@ -210,7 +211,7 @@ def _network(choose: Any, on: Machine, facts: DataFacts) -> None:
     else:
         choose("model", "unet", "keeps fine detail, learns from few images; from scratch, because no weights can be had here")
         choose("model_args", {"widths": (24, 48, 96, 192)}, "a quarter of the paper's widths, one level less")
-        choose("mean", facts.mean, "that of these images, after scaling to 0..1")
+        choose("mean", facts.mean, "that of these images, their values scaled to 0..1")
         choose("std", facts.std, "likewise")
 
 

@@ -149,7 +149,7 @@ def to_toml(options: Any, comments: Mapping[str, str] | None = None) -> str:
 
     >>> from intarsia.engine.options import TrainOptions
     >>> to_toml(TrainOptions(encoder="resnet18")).splitlines()[:2]
-    ['model = "unet"', 'encoder = "resnet18"']
+    ['encoder = "resnet18"', 'weights = "none"']
     """
     names = [field.name for field in fields(options)] if comments is None else list(comments)
     values = {name: getattr(options, name) for name in names}

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["accumulated_step", "is_over", "train"]
 
+REGIONS = {"dice", "generalised_dice", "lovasz_softmax", "tversky"}
+"""Losses in which a small class weighs as much as a large one."""
+
 
 def accumulated_step(parts: Ingredients, micro: list[Batch]) -> Tensor:
     """Gradients of the micro-batches of all processes, weighted by their labelled pixels, so that the split into micro-batches and
@@ -218,7 +221,11 @@ def state_is_due(options: TrainOptions, step: int, seconds: float) -> bool:
 
 def tried(options: TrainOptions) -> list[str]:
     """The remedies for a class that is never predicted that this training has already."""
-    given = {"class_weights": options.class_weights != "none", "rare_crops": options.rare_crops > 0, "dice": "dice" in options.loss}
+    given = {
+        "class_weights": options.class_weights != "none",
+        "rare_crops": options.rare_crops > 0,
+        "regions": bool(REGIONS & options.loss.keys()),
+    }
     return [name for name, has in given.items() if has]
 
 

@@ -44,7 +44,7 @@ def watch(rows: Rows) -> dict[str, str]:
 REMEDIES = {
     "class_weights": "--class-weights sqrt_median_frequency",
     "rare_crops": "--rare-crops 0.5",
-    "dice": "a loss of regions such as dice",
+    "regions": "a loss of regions such as dice",
     "size": "a larger --size",
 }
 """What helps a class that is never predicted."""

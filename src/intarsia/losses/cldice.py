@@ -38,7 +38,7 @@ def cldice_loss(
     T_p is the share of the predicted skeleton inside the truth, T_s the share of the true skeleton inside the prediction, each with
     the smooth term above and below. `iterations` is at least the radius of the widest structure, in pixels. It belongs beside an
     overlap loss. `logits` (B, C, *S), `labels` (B, *S) int64 with -1 for void, which no skeleton sees: nothing is eroded from there
-    nor grown from there. `classes` are the channels that are thin, by default all; each costs some 10 arrays (B, *S) per iteration.
+    nor grown from there. `classes` are the channels that are thin, by default all; each costs some 20 arrays (B, *S) per iteration.
     `present_only`, `per_image` and InvalidNoun as in `dice_loss`. Raises OptionError for iterations that are no whole number,
     and for iterations or a smooth term below 0.
 

@@ -50,7 +50,7 @@ class WeightedSum:
         if not self.weights or not all(map(AMOUNT.holds, self.weights.values())):
             raise OptionError("loss weights", expected="at least one loss, none with a weight below 0", received=self.weights)
         if not (AMOUNT.holds(aux_weight) or WEIGHTS.holds(aux_weight)):
-            raise OptionError("aux_weight", expected="no weight below 0", received=repr(aux_weight))
+            raise OptionError("aux_weight", expected="numbers of at least 0", received=repr(aux_weight))
         self.aux_weight = aux_weight
         self.groups = tuple(tuple(group) for group in groups)
         chosen = dict(options or {})

@@ -105,9 +105,8 @@ class Boundary(Counted):
         Raises IntarsiaError when nothing was counted.
         """
         images, _, values, ends = self.computed(intervals, seed)
-        about = (
-            f"boundary: band {self.options['width']:g}, tolerance {self.options['tolerance']:g} of the diagonal; values are 0..1"
-        )
+        band, tolerance = self.options["width"], self.options["tolerance"]
+        about = f"boundary: band {band:g}, tolerance {tolerance:g} of the diagonal; values are 0..1, F1 is a mean over images"
         return Scores(about, self.classes.names, images, values, ends, self.options)
 
     def scores(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -33,10 +33,10 @@ class DeepLabV3(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), `output_stride` times coarser.
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (the paper's are
-    resnet50 and resnet101; 16 to train and 8 to evaluate); `weights` is "none", "timm" or the path of a local .safetensors file.
-    `rates` are the dilations of the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8 (section 3.3); `separable`
-    makes its convolutions depthwise separable. `aux_level` is the encoder's level, such as -2, that a second head reads while
-    training. Raises OptionError for an encoder that timm lacks or cannot dilate.
+    resnet50 and resnet101; 16 to train and 8 to evaluate); `weights` is "none", "timm" or the path of a local .safetensors or .pth
+    file. `rates` are the dilations of the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8 (section 3.3);
+    `separable` makes its convolutions depthwise separable. `aux_level` is the encoder's level, such as -2, that a second head reads
+    while training. Raises OptionError for an encoder that timm lacks or cannot dilate.
 
     >>> import torch
     >>> net = DeepLabV3.tiny(channels=5)

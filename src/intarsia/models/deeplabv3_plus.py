@@ -37,11 +37,11 @@ class DeepLabV3Plus(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), four times coarser.
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (the paper's are
-    resnet101 and xception65); `weights` is "none", "timm" or the path of a local .safetensors file. `rates` are the dilations of
-    the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8. The finer features, the last level at stride 4 or less,
-    are reduced to `skip_width` channels (table 1); `refine` 3x3 convolutions precede the meeting and `fuse` follow it (table 2).
-    `separable` makes these and the pyramid's depthwise separable, as in the paper's fastest; `align_corners` says how features and
-    scores are enlarged. Raises OptionError for an encoder that timm lacks or cannot dilate.
+    resnet101 and xception65); `weights` is "none", "timm" or the path of a local .safetensors or .pth file. `rates` are the
+    dilations of the pyramid, by default (6, 12, 18) at stride 16 and twice as much at 8. The finer features, the last level at
+    stride 4 or less, are reduced to `skip_width` channels (table 1); `refine` 3x3 convolutions precede the meeting and `fuse`
+    follow it (table 2). `separable` makes these and the pyramid's depthwise separable, as in the paper's fastest; `align_corners`
+    says how features and scores are enlarged. Raises OptionError for an encoder that timm lacks or cannot dilate.
 
     >>> net = DeepLabV3Plus.tiny(channels=5)
     >>> tuple(net(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)).logits.shape)

@@ -30,8 +30,9 @@ class DilatedFCN(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), `output_stride` times coarser.
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (torchvision's are
-    resnet50 and resnet101 at 8); `weights` is "none", "timm" or the path of a local .safetensors file. `aux_level` is the encoder's
-    level, such as -2, that a second head reads in training. Raises OptionError for an encoder that timm lacks or cannot dilate.
+    resnet50 and resnet101 at 8); `weights` is "none", "timm" or the path of a local .safetensors or .pth file. `aux_level` is the
+    encoder's level, such as -2, that a second head reads in training. Raises OptionError for an encoder that timm lacks or cannot
+    dilate.
 
     >>> import torch
     >>> net = DilatedFCN.tiny(channels=5)

@@ -46,8 +46,9 @@ class FCN(nn.Module):
 
     `stride` is that of the finest level scored: 8, 16 or 32 for FCN-8s, FCN-16s, FCN-32s; any stride of the encoder will do.
     `encoder` is a VGG (vgg16, or vgg16_bn with batch norm) with its fully connected layers, "googlenet", or any timm network, which
-    is scored where it ends. `weights` is "none", "timm" or the path of a local .safetensors file; for a VGG that of a classifier,
-    whose fully connected layers are taken over. `widths` (six) make a VGG narrow: its stages and its fully connected layers.
+    is scored where it ends. `weights` is "none", "timm" or the path of a local .safetensors or .pth file; for a VGG that of a
+    classifier, whose fully connected layers are taken over. `widths` (six) make a VGG narrow: its stages and its fully connected
+    layers.
 
     `upsampling`: which transposed convolutions are learnt, starting as bilinear interpolation: the "intermediate" ones and not the
     last (the paper's), all ("learnt") or none ("fixed"). `dropout` is that of fc6 and fc7, elsewhere of the deepest features.

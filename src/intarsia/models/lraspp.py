@@ -34,9 +34,9 @@ class LRASPP(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), eight times coarser.
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (the paper's are
-    mobilenetv3_large_100 and mobilenetv3_small_100 at 16); `weights` is "none", "timm" or the path of a local .safetensors file.
-    The deepest features get `width` channels; the finer ones are the first level at stride 8 or above. Scores of both are added.
-    Raises OptionError for an encoder that timm lacks or cannot dilate.
+    mobilenetv3_large_100 and mobilenetv3_small_100 at 16); `weights` is "none", "timm" or the path of a local .safetensors or .pth
+    file. The deepest features get `width` channels; the finer ones are the first level at stride 8 or above. Scores of both are
+    added. Raises OptionError for an encoder that timm lacks or cannot dilate.
 
     >>> import torch
     >>> net = LRASPP.tiny(channels=5)

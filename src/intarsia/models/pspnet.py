@@ -33,8 +33,8 @@ class PSPNet(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), `output_stride` times coarser.
 
     `encoder` is any timm network that can be dilated to `output_stride` 8 or 16, or one that is so fine anyway (the paper's are
-    resnet50 to resnet269 at 8); `weights` is "none", "timm" or the path of a local .safetensors file. The means over `bins` x
-    `bins` cells share the channels of the map among them; a convolution of `kernel` x `kernel` fuses them to `width`.
+    resnet50 to resnet269 at 8); `weights` is "none", "timm" or the path of a local .safetensors or .pth file. The means over `bins`
+    x `bins` cells share the channels of the map among them; a convolution of `kernel` x `kernel` fuses them to `width`.
     `align_corners` says how pooled maps and scores are enlarged (the authors: True). `aux_level` is the encoder's level that a
     second head reads while training (section 3.3), or None. Raises OptionError for an encoder that timm lacks or cannot dilate.
 

@@ -2,7 +2,8 @@
 
 One deviation, which changes no number but the last digits: the head's linear layers commute with interpolation, and nothing bends
 between that of a level and the fusion of all. So their weights are multiplied first, each level is mixed at its own size, and only
-the sums are enlarged: for B0 at 512x512 that is 0.3 in place of 4.6 billion multiply-adds, and no map of four times the width.
+the sums are enlarged: for B0 at 512x512 that is 0.3 in place of 4.6 billion multiply-adds, and no map of four times the width. An
+option that the paper lacks, `finest`, lets the head begin at another stride than 4.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class SegFormer(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), s = S / 4 on the default encoder.
 
     `encoder` is mit_b0 to mit_b5, or any other that gives levels of stride 4 and coarser, timm's among them; `weights` is "none",
-    "timm" or the path of a local .safetensors file. `width` is the head's: 256 in the paper's B0 and B1, 768 in B2 to B5. The head
-    takes the levels of stride `finest` and coarser: 2 keeps thin things that 4, the paper's, loses. `dropout` goes before the last
-    layer. `pixels` defaults to the scaling that the encoder's weights expect.
+    "timm" or the path of a local .safetensors or .pth file. `width` is the head's: 256 in the paper's B0 and B1, 768 in B2 to B5.
+    The head takes the levels of stride `finest` and coarser: 2 keeps thin things that 4, the paper's, loses. `dropout` goes before
+    the last layer. `pixels` defaults to the scaling that the encoder's weights expect.
 
     Raises OptionError for an unknown encoder or one with no such level, CheckpointError for weights that do not fit.
 

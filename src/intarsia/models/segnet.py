@@ -33,7 +33,8 @@ class SegNet(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, H, W).
 
     `encoder` is a VGG, whose convolutions the decoder mirrors: the paper's is vgg16_bn, with 13. `weights` is "none", "timm" or the
-    path of a local .safetensors file with timm's or torchvision's names. `widths` (five, finest first) make both halves narrow.
+    path of a local .safetensors or .pth file with timm's or torchvision's names. `widths` (five, finest first) make both halves
+    narrow.
 
     Raises OptionError for another encoder or number of widths, CheckpointError for weights that cannot be had or do not fit.
 

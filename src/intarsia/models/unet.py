@@ -35,10 +35,10 @@ CLASSIC = (64, 128, 256, 512, 1024)
 class UNet(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s).
 
-    `encoder` is None for the classic contracting path or the name of any timm network; `weights` is "none", "timm" or the path of
-    a local .safetensors file. `widths` are channels, finest level first: of the levels of the classic network, or of the decoder on
-    an encoder, one for each level but the coarsest, and with `full_size` one more. `head_kernel` is the size of the scoring
-    convolution, odd. `pixels` defaults to the scaling that the encoder's weights expect.
+    `encoder` is None for the classic contracting path or the name of any timm network; `weights` is "none", "timm" or the path of a
+    local .safetensors or .pth file. `widths` are channels, finest level first: of the levels of the classic network, or of the
+    decoder on an encoder, one for each level but the coarsest, and with `full_size` one more. `head_kernel` is the size of the
+    scoring convolution, odd. `pixels` defaults to the scaling that the encoder's weights expect.
 
     `UNet(**net.arguments)` builds the same network again, without the weights; `arguments` is plain enough for JSON.
     Raises OptionError for widths that do not fit, an unknown encoder, or weights without one.

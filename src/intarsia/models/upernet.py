@@ -39,10 +39,10 @@ class UPerNet(nn.Module):
     """Images (B, in_channels, H, W) of any dtype and size to `Dense` logits (B, channels, *s), s = S / 4 on most encoders.
 
     `encoder` is any that gives levels of stride 4 and coarser, such as resnet50 (the paper's), convnext_tiny or
-    swin_tiny_patch4_window7_224; `weights` is "none", "timm" or the path of a local .safetensors file. `width` is the pyramid's,
-    512 in the paper; `bins` are those of pyramid pooling. `auxiliary` is the width of a second head on the last level but one,
-    which speaks in training only, as `Dense.aux`; 0 leaves it out. `level_norm` puts a layer norm behind each level. `dropout`
-    goes before the last layers. `pixels` defaults to the scaling that the encoder's weights expect.
+    swin_tiny_patch4_window7_224; `weights` is "none", "timm" or the path of a local .safetensors or .pth file. `width` is the
+    pyramid's, 512 in the paper; `bins` are those of pyramid pooling. `auxiliary` is the width of a second head on the last level
+    but one, which speaks in training only, as `Dense.aux`; 0 leaves it out. `level_norm` puts a layer norm behind each level.
+    `dropout` goes before the last layers. `pixels` defaults to the scaling that the encoder's weights expect.
 
     Raises OptionError for an unknown encoder or one with fewer than two such levels, CheckpointError for weights that do not fit.
 

@@ -78,14 +78,15 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "ms": f"{row['latency_ms']:.1f}" if "latency_ms" in row else "",
         "MiB": "" if memory is None else f"{memory:.0f}",
     }
+    use = {"task": row["task"], "exports": " ".join(row["exports"])}
     if row["kind"] == "pretrained":
-        return {"name": row["name"], "network": row["network"], **size, "licences": str(Licences(**licences))}
+        told = {"origin": row["origin"], "licences": str(Licences(**licences))}
+        return {"name": row["name"], "network": row["network"], **size, **use, **told}
     return {
         "name": row["name"],
         "encoder": row["encoder"] or "",
         **size,
-        "task": row["task"],
-        "exports": " ".join(row["exports"]),
+        **use,
         "code": licences["code"],
         "timm weights": (row.get("timm_weights") or "none") if row["encoder"] else "-",
         "origin": row["origin"],

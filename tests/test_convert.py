@@ -230,6 +230,33 @@ def test_a_jpeg_stays_byte_by_byte_what_it_is_unless_exif_turns_it(to, tmp_path)
         assert one.segments.size == one.image.shape[:2]
 
 
+@pytest.mark.parametrize("to", ["camvid", "cityscapes", "object_masks"])
+def test_a_png_stays_byte_by_byte_where_the_layout_names_png(to, tmp_path):
+    for number, suffix in enumerate((".png", ".PNG", ".jpg")):
+        (tmp_path / "data/images").mkdir(parents=True, exist_ok=True)
+        kind = "JPEG" if suffix == ".jpg" else "PNG"
+        Image.fromarray(picture(number)).save(tmp_path / f"data/images/{number}{suffix}", format=kind, compress_level=1)
+        write_labels(tmp_path / f"data/masks/{number}.png", np.zeros((12, 16), np.uint8))
+    (tmp_path / "data/codes.txt").write_text("road\n")
+    source = open_dataset(tmp_path / "data")
+    convert(source, tmp_path / "out", to, lose=tuple(LOSABLE))
+    copy = open_dataset(tmp_path / "out", format=to)
+    assert [one.image.suffix for one in copy.records] == [".png"] * 3
+    same = [one.image.read_bytes() == own.image.read_bytes() for one, own in zip(copy.records, source.records, strict=True)]
+    assert same == [True, True, False]
+    for one, own in zip(copy, source, strict=True):
+        np.testing.assert_array_equal(one.image, own.image)
+
+
+def test_a_copy_lies_apart_from_its_data(tmp_path):
+    convert(named("a", "b", splits=("train", "train")), tmp_path / "data", "coco_instances")
+    for out in ("data", "data/images/train/copy", "."):
+        with pytest.raises(OptionError, match=r"out: expected a folder apart from the data .*: name a folder beside it"):
+            convert(open_dataset(tmp_path / "data"), tmp_path / out, "coco_instances")
+    assert len(open_dataset(tmp_path / "data")) == 2
+    convert(open_dataset(tmp_path / "data"), tmp_path / "data-copy", "coco_instances")
+
+
 def test_objects_that_only_run_lengths_hold_are_told(tmp_path, capsys):
     convert(named("a", splits=("train",)), tmp_path / "plain", "coco_instances")
     assert main(["convert", str(tmp_path / "plain"), str(tmp_path / "out"), "--to", "yolo"]) == 0

@@ -113,6 +113,21 @@ def interpolated_masks(root):
         write_labels(path, labels)
 
 
+def doubtful_borders(root):
+    (root / "codes.txt").write_text("ground\nwall\nroom\n")
+    change(root, walled, 99)
+
+
+def walled(labels):
+    """Class 2 within a wall of class 1 that is one pixel wide."""
+    rooms = (labels > 0).astype(np.uint8)
+    return rooms + cv2.erode(rooms, np.ones((3, 3), np.uint8))
+
+
+def mixed_masks(root):
+    change(root, lambda labels: np.where(labels > 0, 255, 0), 2)
+
+
 def absent_classes(root):
     (root / "codes.txt").write_text("ground\ncrop\nweed\nstone\n")
 
@@ -215,7 +230,7 @@ DIRTY = [
     unreadable_files, missing_masks, missing_images, exif_rotation, differing_sizes, colour_masks, lossy_masks, binary_masks,
     off_by_one_ids, unknown_ids, interpolated_masks, absent_classes, empty_masks, many_objects, mixed_images, rare_classes,
     much_void, duplicates, shared_images, similar_images, near_duplicates, small_objects, doubtful_rotation, no_truth,
-    not_opened, guessed_classes, untrained_classes, unlabelled_test,
+    not_opened, guessed_classes, untrained_classes, unlabelled_test, doubtful_borders, mixed_masks,
 ]  # fmt: skip
 HOPELESS = ("many_objects", "no_truth", "not_opened")
 
@@ -232,7 +247,7 @@ def test_a_clean_folder_has_no_finding(tmp_path):
 
 
 def test_every_check_has_a_dirty_copy():
-    elsewhere = {"annotated_sizes", "differing_grids", "unreadable_labels", "unused_rasters"}  # in test_doctor_formats.py too
+    elsewhere = {"annotated_sizes", "differing_grids", "unreadable_labels", "unused_files"}  # in test_doctor_formats.py too
     assert {dirty.__name__ for dirty in DIRTY} | elsewhere == set(members("data.doctor"))
 
 
@@ -345,7 +360,7 @@ def test_near_gives_one_partner_to_each_of_many_blank_tiles():
 
 def test_findings_come_errors_first(tmp_path):
     root = clean(tmp_path)
-    absent_classes(root)
+    near_duplicates(root)
     unknown_ids(root)
     empty_masks(root)
     order = [finding.severity for finding in checked(root).findings]

@@ -1,17 +1,20 @@
-"""The doctor on formats other than folders of masks: sizes told wrongly, images without truth, rasters left over."""
+"""The doctor on formats other than folders of masks: sizes told wrongly, images without truth, files left over."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import intarsia
-from intarsia.core.errors import OptionError, PairingError
+from intarsia.core.catalogue import find
+from intarsia.core.errors import CannotHold, OptionError, PairingError
 from intarsia.data.examine import examine, mended
-from intarsia.data.images import read_image
+from intarsia.data.images import read_image, write_image
+from test_formats_contract import CLASSES, KINDS, dataset
 
 
 def found(root):
@@ -63,7 +66,14 @@ def test_annotations_of_an_image_as_the_sensor_saw_it_are_told_of_exif(tmp_path)
 def raster(path, array):
     rasterio = pytest.importorskip("rasterio")
     path.parent.mkdir(exist_ok=True, parents=True)
-    profile = {"driver": "GTiff", "height": 16, "width": 16, "count": len(array), "dtype": "uint8", "crs": "EPSG:32616"}
+    profile = {
+        "driver": "GTiff",
+        "height": array.shape[1],
+        "width": array.shape[2],
+        "count": len(array),
+        "dtype": "uint8",
+        "crs": "EPSG:32616",
+    }
     with rasterio.open(path, "w", **profile, transform=rasterio.Affine(0.5, 0, 700000, 0, -0.5, 3700000)) as file:
         file.write(array.astype(np.uint8))
 
@@ -85,17 +95,44 @@ def test_a_raster_without_labels_beside_one_with_them_is_told(names, tmp_path):
         intarsia.open_dataset(tmp_path).check()
 
 
+def test_a_label_raster_on_another_grid_is_told(tmp_path):
+    rasters(tmp_path, "a_rgb.tif", "a_mask.tif", "b_rgb.tif", "b_mask.tif")
+    raster(tmp_path / "b_mask.tif", np.zeros((1, 8, 8)))
+    finding = found(tmp_path)["differing_grids"]
+    assert (finding.severity, finding.files) == ("error", ("b_mask.tif",))
+    assert "b_mask.tif" in finding.message
+
+
+def test_an_outline_of_two_points_is_told(tmp_path):
+    file = coco(tmp_path)
+    content = json.loads(file.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+    file.write_text(json.dumps(content))
+    told = found(tmp_path)
+    assert told["unreadable_labels"].severity == "error"
+    assert "x, y of three points" in told["unreadable_labels"].message
+
+
+def test_a_png_of_segments_of_another_size_has_the_remedy_of_a_picture(tmp_path):
+    intarsia.convert(intarsia.scenes(4, size=(32, 48)), tmp_path, "coco_panoptic")
+    path = next((tmp_path / "annotations/panoptic_train").iterdir())
+    write_image(path, read_image(path)[::2, ::2])
+    finding = found(tmp_path)["annotated_sizes"]
+    assert "is 48x32, annotated as 24x16" in finding.message
+    assert finding.remedy == "Export the labels at the size of their images; resizing them needs nearest neighbour"
+
+
 def test_rasters_that_no_name_pairs_are_told_and_not_the_others(tmp_path):
     root = rasters(tmp_path, "a_rgb.tif", "a_mask.tif")
     assert found(root) == {}
     assert intarsia.open_dataset(root).notes == ()
     rasters(root, "b_mask.tif")
-    assert found(root)["unused_rasters"].message == "1 raster is left out, for no name tells what it belongs to: b_mask.tif"
+    assert found(root)["unused_files"].message == "1 file is left out, for nothing tells what it belongs to: b_mask.tif"
     rasters(root, "b.tif")
-    finding = found(root)["unused_rasters"]
+    finding = found(root)["unused_files"]
     assert (finding.severity, finding.files) == ("warning", ("b.tif", "b_mask.tif"))
-    assert intarsia.open_dataset(root).notes == ("Left out, for no name tells what belongs to them: b.tif, b_mask.tif.",)
-    assert set(found(root)) == {"unused_rasters"}
+    assert intarsia.open_dataset(root).notes == ("Left out, for nothing tells what belongs to them: b.tif, b_mask.tif.",)
+    assert set(found(root)) == {"unused_files"}
 
 
 def test_an_image_of_labelme_without_a_file_is_told_and_one_of_yolo_has_no_object(tmp_path):
@@ -120,3 +157,77 @@ def test_what_cannot_be_opened_has_no_images_to_count(tmp_path):
     lines = str(examine(tmp_path)).splitlines()
     assert lines[0].startswith(f"{tmp_path}: not opened, taken for coco_instances (")
     assert "  " not in lines
+
+
+def written(name, root, **options):
+    """A small data set of a format, of objects where it holds any."""
+    format = find("data.formats", name)
+    for kind in ("objects", "objects and stuff", "a class for each pixel", "objects in volumes", "volumes"):
+        for classes in CLASSES:
+            try:
+                format.write(dataset(KINDS[kind](len(classes)), classes, format), root, **options)
+                return intarsia.open_dataset(root)
+            except CannotHold:
+                continue
+    raise AssertionError(name)
+
+
+def left_over(root):
+    finding = found(root)["unused_files"]
+    assert (finding.severity, finding.remedy[:20]) == ("warning", "Add the other half, ")
+    assert finding.message == f"1 file is left out, for nothing tells what it belongs to: {finding.files[0]}"
+    return finding.files
+
+
+@pytest.mark.parametrize("name", ["labelme", "yolo", "cityscapes", "nifti", "tiff_stack", "oxford_pet", "dicom", "object_masks"])
+def test_a_label_whose_image_is_lost_is_told(name, tmp_path):
+    record = written(name, tmp_path).records[0]
+    for file in record.image.parent.glob("0*.dcm") if name == "dicom" else [record.image]:
+        file.unlink()
+    if name == "object_masks":
+        record.image.parent.rmdir()
+    assert left_over(tmp_path) == (record.label.relative_to(tmp_path).as_posix(),)
+
+
+def test_a_mask_of_camvid_without_image_is_told_and_not_its_colours(tmp_path):
+    record = written("camvid", tmp_path, layout="fastai").records[0]
+    shutil.copy(record.label, record.label.with_stem(f"{record.key}_L"))
+    record.image.unlink()
+    assert left_over(tmp_path) == (f"labels/{record.key}_P.png",)
+
+
+@pytest.mark.parametrize("name", ["coco_instances", "coco_panoptic", "image_folder"])
+def test_an_image_that_no_list_of_annotations_names_is_told(name, tmp_path):
+    image = written(name, tmp_path).records[0].image
+    shutil.copy(image, image.with_stem("stray"))
+    assert left_over(tmp_path) == (image.with_stem("stray").relative_to(tmp_path).as_posix(),)
+
+
+def test_a_mask_of_voc_without_image_is_told_and_not_an_image_without_mask(tmp_path):
+    record = written("voc", tmp_path).records[0]
+    shutil.copy(record.image, record.image.with_stem("other"))
+    assert "unused_files" not in found(tmp_path)
+    shutil.copy(record.label, record.label.with_stem("stray"))
+    assert left_over(tmp_path) == ("SegmentationClass/stray.png",)
+    assert intarsia.open_dataset(tmp_path).notes == ("Left out, for nothing tells what belongs to them: stray.png.",)
+
+
+def test_a_pet_without_trimap_is_told(tmp_path):
+    record = written("oxford_pet", tmp_path).records[0]
+    record.label.unlink()
+    assert left_over(tmp_path) == (f"images/{record.key}.png",)
+    assert intarsia.open_dataset(tmp_path).notes == (f"Left out, for nothing tells what belongs to them: {record.key}.png.",)
+
+
+@pytest.mark.parametrize("names", [("a_rgb.tif", "a_labels.geojson"), ("images/a.tif", "labels/a.geojson")])
+def test_polygons_without_raster_are_told(names, tmp_path):
+    rasters(tmp_path, names[0])
+    shape = {"type": "Polygon", "coordinates": [[[-85, 33], [-84, 33], [-84, 34], [-85, 33]]]}
+    feature = {"type": "Feature", "properties": {"label": "tree"}, "geometry": shape}
+    label = tmp_path / names[1]
+    label.parent.mkdir(exist_ok=True)
+    label.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert "unused_files" not in found(tmp_path)
+    stray = shutil.copy(label, label.with_name(label.name.replace("a", "b", 1)))
+    assert left_over(tmp_path) == (stray.relative_to(tmp_path).as_posix(),)
+    assert intarsia.open_dataset(tmp_path).notes == (f"Left out, for nothing tells what belongs to them: {stray.name}.",)

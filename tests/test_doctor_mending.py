@@ -271,6 +271,22 @@ def test_objects_of_several_classes_are_refused_before_a_byte_is_written(tmp_pat
     assert again.sound
 
 
+def test_a_class_map_of_another_size_than_its_objects_is_told_once_and_left_out(tmp_path):
+    root = tmp_path / "data"
+    written("voc")(root)
+    classes = json.loads((root / "classes.json").read_text())
+    (root / "classes.json").write_text(json.dumps(classes | {"things": ["crop", "weed"]}))
+    (root / "SegmentationObject").mkdir()
+    maps = sorted((root / "SegmentationClass").iterdir())
+    for path in maps:
+        shutil.copy(path, root / "SegmentationObject")
+    write_labels(maps[0], read_labels(maps[0])[::2, ::2])
+    report, out, again = mend(root)
+    assert report.errors == ("differing_sizes",)
+    assert again.sound
+    assert len(open_dataset(out)) == 11
+
+
 # -- interpolation --------------------------------------------------------------------------------------------------------------
 
 
@@ -289,11 +305,33 @@ def test_interpolated_borders_are_mended_to_within_a_pixel(tmp_path):
         assert (labels != true).mean() < 0.03
 
 
-def test_interpolation_between_known_ids_is_refused(tmp_path):
+def test_interpolation_between_known_ids_may_be_right_and_stays(tmp_path):
     root = clean(tmp_path / "data")
     for path in masks(root):
         labels = np.where(read_labels(path) > 0, 2, 0).astype(np.uint8)
         write_labels(path, cv2.resize(labels[::2, ::2], SIZE[::-1], interpolation=cv2.INTER_LINEAR))
+    report, out, again = mend(root)
+    assert [finding.check for finding in report.findings] == ["doubtful_borders"]
+    assert again.sound
+    assert [path.read_bytes() for path in masks(out)] == [path.read_bytes() for path in masks(root)]
+
+
+def known_between(root):
+    interpolated_masks(root)
+    classes = json.loads((root / "classes.json").read_text())
+    (root / "classes.json").write_text(json.dumps([*classes, {"name": "d", "id": 20}]))
+
+
+def no_class_file(root):
+    interpolated_masks(root)
+    (root / "classes.json").unlink()
+
+
+@pytest.mark.parametrize("dirty", [known_between, no_class_file], ids=lambda dirty: dirty.__name__)
+def test_interpolation_that_made_ids_of_classes_is_refused(dirty, tmp_path):
+    root = clean(tmp_path / "data")
+    dirty(root)
+    assert "interpolated_masks" in examine(root).errors
     with pytest.raises(OptionError, match="Export anew"):
         mended(examine(root), tmp_path / "out")
 

@@ -180,6 +180,7 @@ def held(name: str, kind: str, classes: ClassSet, folder: Any) -> bool:
     assert back.format == name
     check_same(back, data, ordered=format.holds.ordered)
     assert open_dataset(folder / "out").fingerprint() == back.fingerprint()
+    assert format.left_over(folder / "out", back.records) == []
     return True
 
 

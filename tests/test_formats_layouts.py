@@ -274,6 +274,18 @@ def test_pages_of_a_stack_are_slices(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_masks_of_objects_are_known_where_the_first_image_has_none(tmp_path):
+    for number, key in enumerate("abc"):
+        write_image(tmp_path / key / "images" / f"{key}.png", picture(number))
+    for key in "bc":
+        write_labels(tmp_path / key / "masks" / "1.png", np.eye(12, 16, dtype=np.uint8) * 255)
+    data = open_dataset(tmp_path)
+    assert (data.format, data.why, data.keys) == ("object_masks", "b/images/ and masks/", ["a", "b", "c"])
+    assert data.segments(0) is None
+    with pytest.raises(PairingError, match=r"a/images/a.png: expected a mask, received none"):
+        data.check()
+
+
 def test_images_alone_are_told_in_a_few_lines(tmp_path):
     for number in range(5):
         write_image(tmp_path / f"i{number}.png", picture(number))
@@ -281,7 +293,7 @@ def test_images_alone_are_told_in_a_few_lines(tmp_path):
         open_dataset(tmp_path)
     text = str(caught.value)
     assert "expected images with labels, such as images/ + masks/" in text
-    assert "received 5 images, no known labels (i0.png, i1.png, i2.png, i3.png and 1 more)" in text
+    assert "received 5 pictures, no known labels (i0.png, i1.png, i2.png, i3.png and 1 more)" in text
     assert "docs/data.md shows the 16 layouts" in text
     assert len(text) - len(str(tmp_path)) < 450
 

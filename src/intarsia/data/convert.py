@@ -9,7 +9,7 @@ import numpy as np
 
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CannotHold, DataError, check_names
-from intarsia.data.folders import whole_folder
+from intarsia.data.folders import apart, whole_folder
 from intarsia.data.holds import BACKGROUNDS, LOSABLE, background_of, inner_key
 from intarsia.ops.trained import trained_segments
 
@@ -33,8 +33,11 @@ def convert(dataset: Dataset, path: Path, to: str, *, lose: Sequence[str] = (), 
 
     Where the format cannot hold all of it, CannotHold tells beforehand what, and how many images have it; nothing is written. What
     `lose` names (see `LOSABLE`) is left out instead. The copy is read again before it comes to its place, which it does only if it
-    has each image in its split with as many segments (see `compare`). Raises OptionError for another name.
+    has each image in its split with as many segments (see `compare`). Raises OptionError for another name, and for a folder that
+    is not apart from that of the data.
     """
+    if dataset.root is not None:
+        apart(dataset.root, path, "out")
     check_names("lose", lose, LOSABLE, "things that may be left out")
     format = find("data.formats", to)
     wanted = simplified(dataset, format, lose) if lose else dataset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from intarsia.data.dataset import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.sample import Sample
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from intarsia.data.dataset import Dataset
     from intarsia.data.records import Record
 
-__all__ = ["BACKGROUNDS", "LOSABLE", "Format", "Holds", "background_of", "check", "inner_key", "is_semantic", "losses"]
+__all__ = ["BACKGROUNDS", "LOSABLE", "Holds", "background_of", "check", "inner_key", "is_semantic", "losses"]
 
 LOSABLE = {
     "classes": "colours, which are things, the name of void: what the format does not tell of classes",
@@ -258,35 +257,6 @@ def check(format: Any, dataset: Dataset, name: str) -> None:
 def _told(fault: Fault, count: int) -> str:
     where = f" in {count} image{'s' * (count > 1)}, {fault.key} first" if fault.key else ""
     return f"{fault.received} where {fault.expected} has a place{where}"
-
-
-class Format(Protocol):
-    """The contract of each file in data/formats: a namespace of three functions and what the format holds."""
-
-    holds: Holds
-    looks: str
-    """What such a folder looks like, in a few words."""
-    general: bool
-    """Whether a folder that looks like another format too is left to that."""
-
-    @staticmethod
-    def detect(path: Path, **options: Any) -> str:
-        """Why a folder looks like this format, in a few words, given the options of `open`; empty where it does not.
-
-        By the layout alone: what is missing within it is for `open` to name.
-        """
-
-    @staticmethod
-    def open(path: Path, **options: Any) -> Dataset:
-        """The data set in a folder."""
-
-    @staticmethod
-    def held(classes: ClassSet) -> ClassSet:
-        """The classes as reading would give them back; CannotHold where their names have no place."""
-
-    @staticmethod
-    def write(dataset: Dataset, path: Path, **options: Any) -> str | None:
-        """Write a data set to a folder that has no data yet; CannotHold before the first byte. Gives what to tell of it, if any."""
 
 
 def inner_key(record: Record) -> str:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from intarsia.core.errors import CannotHold, LabelError, UnreadableFile
 from intarsia.core.files import whole_file
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,9 +31,10 @@ RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 """Decoding in R, G, B order, from OpenCV 4.11 on."""
 IMAGE_SUFFIXES = (*CV2_SUFFIXES, ".gif", ".jp2", ".ppm", ".pgm", ".npy")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".npy")
-JPEG_SUFFIXES = (".jpg", ".jpeg")
+TURNED: dict[bytes, Callable[[Path], Image.Image]] = {b"\xff\xd8": JpegImageFile, b"II": TiffImageFile, b"MM": TiffImageFile}
+"""The kinds that decoders turn, by their first bytes."""
 ORIENTATION = 274
-"""The EXIF tag."""
+"""The tag of EXIF and TIFF."""
 TIFF_LZW = 5
 """Named, for left to itself OpenCV 4.10 stores three channels of float32 in the lossy LogLuv."""
 WRITABLE = {".png": ("uint8", "uint16"), ".tif": ("uint8", "uint16", "int16", "float32"), ".bmp": ("uint8",), ".jpg": ("uint8",)}
@@ -40,9 +43,9 @@ WRITABLE = {".png": ("uint8", "uint16"), ".tif": ("uint8", "uint16", "int16", "f
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]:
     """(H, W, C) in the file's own dtype, channels in the order R, G, B, A; a `.npy` may hold (H, W), (H, W, C) or (D, H, W, C).
 
-    The pages of a TIFF of several grey pages are its channels. A JPEG is turned upright as its EXIF orientation says, other kinds
-    are taken as stored. Raises UnreadableFile for what is missing, truncated, corrupt or of an unknown kind; bytes damaged in the
-    middle of a JPEG cannot be noticed.
+    The pages of a TIFF of several grey pages are its channels. A JPEG and a TIFF are turned upright as their orientation says,
+    other kinds are taken as stored. Raises UnreadableFile for what is missing, truncated, corrupt or of an unknown kind; bytes
+    damaged in the middle of a JPEG cannot be noticed.
     """
     path = Path(path)
     data = _bytes(path, IMAGE_SUFFIXES)
@@ -62,14 +65,17 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def orientation(path: Path) -> int:
-    """How EXIF turns an image, 1 for upright: of a JPEG, for other kinds are taken as stored."""
-    if path.suffix.lower() not in JPEG_SUFFIXES:
-        return 1
+    """How `read_image` and `read_labels` turn a JPEG or a TIFF, whatever its suffix: 2 to 8 as EXIF counts, 1 for not at all."""
     try:
-        with Image.open(path) as picture:
-            return int(picture.getexif().get(ORIENTATION, 1))
+        with path.open("rb") as file:
+            kind = TURNED.get(file.read(2))
+        if kind is None:
+            return 1
+        with kind(path) as picture:  # Image.open would refuse a large raster
+            told: Any = picture.getexif().get(ORIENTATION)
     except (OSError, ValueError, SyntaxError):
         return 1
+    return int(told) if told in range(2, 9) else 1
 
 
 def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from intarsia.data.dataset import Dataset
-    from intarsia.data.holds import Format
+    from intarsia.data.format import Format
 
 __all__ = ["detect", "located", "open_dataset"]
 
@@ -93,8 +93,8 @@ def detect(folder: Path, **options: Any) -> tuple[str, str]:
 def _inside(folder: Path) -> str:
     """What an unknown folder holds, in a few words."""
     inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in walked(folder))
-    return f"{images} image{'s' * (images != 1)}, no known labels ({few(inside, 4)})" if inside else "an empty folder"
+    pictures = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in walked(folder))
+    return f"{pictures} picture{'s' * (pictures != 1)}, no known labels ({few(inside, 4)})" if inside else "an empty folder"
 
 
 def _options(name: str) -> list[str]:

@@ -49,10 +49,16 @@ def first_image(path: Path) -> Path | None:
 
 
 def left_over(path: Path) -> list[Path]:
-    """The rasters that no name pairs with others, where names tell what belongs together."""
-    taken = {file for _, image, label, _ in rasters(path) for file in (image, label)}
-    beside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file not in taken]
-    return beside if any(file is not None and file.parent == path for file in taken) else []
+    """The rasters that no name pairs with others, where names tell what belongs together, and the polygons without raster."""
+    found = rasters(path)
+    taken = {file for _, image, label, _ in found for file in (image, label)}
+    if any(file is not None and file.parent == path for file in taken):
+        files, keys = [file for file in sorted(path.iterdir()) if file not in taken], {key for key, *_ in found}
+        named = {file: LABEL_NAME.fullmatch(file.stem) for file in files if file.suffix.lower() in VECTOR}
+        alone = {file for file, match in named.items() if match and match["key"] not in keys}
+        return [file for file in files if file.suffix.lower() in SUFFIXES or file in alone]
+    inner = [(files_under(folder, SUFFIXES), below) for _, folder, below in places(path) if below is not None and below.is_dir()]
+    return [file for images, below in inner for key, file in files_under(below, VECTOR[:1]).items() if key not in images]
 
 
 def rasters(path: Path) -> list[tuple[str, Path, Path | None, str]]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from intarsia.core.errors import few
 from intarsia.data.images import orientation, read_image, write_bytes, write_exact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from intarsia.core.sample import Sample
     from intarsia.core.segments import Segments
 
-__all__ = ["FileReader", "MemoryReader", "Reader", "Record", "ends", "pixels", "put_image"]
+__all__ = ["PNG", "FileReader", "MemoryReader", "Reader", "Record", "beside", "ends", "pixels", "put_image", "told_left_over"]
 
-COPIED = (".png", ".jpg", ".jpeg")
+PNG = (".png",)
+COPIED = (*PNG, ".jpg", ".jpeg")
 """Kinds of images that other programs read as well."""
 END = 1 << 16
 """Bytes looked at on each end of a file."""
@@ -100,18 +102,31 @@ class MemoryReader:
         return pixels(self.samples[record.key])
 
 
-def put_image(place: Path, record: Record, image: NDArray[Any]) -> Path:
+def put_image(place: Path, record: Record, image: NDArray[Any], kinds: Sequence[str] = COPIED) -> Path:
     """Write the image of a record under a path without suffix; the file is returned.
 
-    The record's own file is copied byte by byte, where it is a PNG or an upright JPEG and holds `image`. One that EXIF turns is
+    The record's own file is copied byte by byte, where it is of the `kinds`, upright and holds `image`. One that EXIF turns is
     written anew, as it is shown, for not every program turns it.
     """
     file = record.image
-    if file is None or file.suffix.lower() not in COPIED or orientation(file) != 1 or not np.array_equal(read_image(file), image):
+    if file is None or file.suffix.lower() not in kinds or orientation(file) != 1 or not np.array_equal(read_image(file), image):
         return write_exact(place, image)
     copy = place.with_name(place.name + file.suffix.lower())
     write_bytes(copy, file.read_bytes())
     return copy
+
+
+def beside(records: Sequence[Record], used: Iterable[Path | None], suffixes: Collection[str]) -> list[Path]:
+    """The files of `suffixes` that no record names, in the folders of those `used`, sorted; hidden ones are left out."""
+    named = {file for record in records for file in (record.image, record.label)}
+    found = (file for folder in {file.parent for file in used if file is not None} for file in folder.iterdir())
+    return sorted(file for file in found if file.suffix.lower() in suffixes and file not in named and not file.name.startswith("."))
+
+
+def told_left_over(files: Sequence[Path]) -> tuple[str, ...]:
+    """What to tell whoever opens data of which some files are used for nothing, if any are."""
+    names = few([file.name for file in files], 4)
+    return (f"Left out, for nothing tells what belongs to them: {names}.",) if files else ()
 
 
 def pixels(sample: Sample) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.core.errors import OptionError
+from intarsia.core.errors import LabelError, OptionError
 from intarsia.data.class_files import write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.doctor._facts import COLOURED, colours_of
@@ -82,7 +82,10 @@ def _copy(one: Facts, checks: Sequence[Check], survey: Survey, coding: Coding, f
     plain = record.label is None or _plain(one, survey)
     part, before, ids = None, None, None
     if checks or not plain:
-        before, ids = read_image(record.image), None if record.label is None else _ids(one, survey, coding)
+        try:
+            before, ids = read_image(record.image), None if record.label is None else _ids(one, survey, coding)
+        except LabelError:  # beside what can be mended, the label contradicts itself
+            return False
         part = Part(one, before, ids)
         for check in checks:
             if check.mend is not None and part.kept:

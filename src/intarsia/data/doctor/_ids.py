@@ -20,14 +20,19 @@ __all__ = [
     "invented",
     "known_ids",
     "listed",
+    "made_classes",
     "nearest_ids",
     "nearest_pixels",
     "off_by_one",
+    "ramps",
     "strangers",
 ]
 
 INVENTED = 0.6
 """The share of a value's pixels that lie between two others along a line, from which on it was made by interpolation."""
+RAMP = 0.3
+"""The share of pixels at borders that lie between two others along a line and in value, from which on borders are ramps; in masks
+that nobody has interpolated it is below 0.1, but for classes one pixel wide."""
 ENDS = 0.8
 """The share of pixels that are 0 or 255 in masks of these two with blurred borders."""
 STRAY = 1e-4
@@ -94,6 +99,20 @@ def invented(one: Facts, survey: Survey) -> set[int]:
     inner = sum(one.label.between.get(value, 0) for value in strange)
     total = sum(one.label.counts[value] for value in strange)
     return strange if inner >= INVENTED * total else set()
+
+
+def made_classes(survey: Survey) -> set[int]:
+    """The ids of classes whose pixels are hardly anywhere but at borders, and so may have come of interpolation themselves."""
+    ids = set(survey.coding.ids if survey.coding else ()) & survey.counts.keys()
+    return {value for value in ids if survey.between.get(value, 0) >= INVENTED * survey.counts[value]}
+
+
+def ramps(survey: Survey) -> list[Facts]:
+    """The label files with ramps at their borders, of ids that may have been made by interpolation."""
+    if survey.coding is None or binary_255(survey):
+        return []
+    some = [one for one in survey.pairs if one.label and not one.label.lossy and not invented(one, survey)]
+    return [one for one in some if one.label and one.label.edges and sum(one.label.between.values()) > RAMP * one.label.edges]
 
 
 def nearest_ids(labels: NDArray[Any], coding: Coding) -> NDArray[np.uint16]:

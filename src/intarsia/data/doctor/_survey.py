@@ -53,6 +53,8 @@ class Survey:
     """Why the folder could not be opened."""
     size: tuple[int, int] | None = None
     """What images are resized to in training, where that is known."""
+    void: int | None = None
+    """The id that the caller said is void."""
 
     @property
     def coding(self) -> Coding | None:
@@ -115,7 +117,7 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
         classes, reader, notes = dataset.classes, dataset.reader, dataset.notes
         labels = reader.labels if isinstance(reader, FileReader) else None
     facts = _read(records, reader, pictures=labels is not None or name == "mask_folder")
-    return Survey(path, name, why, facts, classes, labels, notes, refused, size)
+    return Survey(path, name, why, facts, classes, labels, notes, refused, size, options.get("void"))
 
 
 def _told_by_masks(

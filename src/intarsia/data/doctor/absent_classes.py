@@ -19,7 +19,8 @@ __all__ = ["absent_classes"]
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     seen = {index for one in survey.facts for index, pixels in one.areas if pixels}
-    if survey.classes is None or not seen or binary_255(survey):
+    unread = any(one.unread for one in survey.facts)  # these may show them
+    if survey.classes is None or not seen or unread or binary_255(survey):
         return [], {}
     absent = [name for index, name in enumerate(survey.classes.names) if index not in seen]
     return list(survey.facts[:1]) if absent else [], {"classes": len(absent), "names": few(absent, 8)}

@@ -28,7 +28,10 @@ TABLE = "Write which colour is which class as 'Name R G B' per line of label_col
 READY = "Open with --data-args by_colour=True, for label_colors.txt has all their colours; or save the masks as ids"
 GREY = "Save the masks with a single channel: each colour (N, N, N) is the id N"
 BLACK_AND_WHITE = "Save the masks with a single channel, black as id {0} and white as id {1}"
-SWAPPED = ". So many colours are of photographs or of JPEG: see whether the folders of images and masks are swapped"
+SWAPPED = (
+    ". So many colours are of smoothed borders, of JPEG or of photographs: export the masks without smoothing, or see whether the "
+    "folders of images and masks are swapped"
+)
 ENDS = {(0, 0, 0), (255, 255, 255)}
 
 

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["doubtful_rotation"]
 
+AS_STORED = ("geotiff", "tiff_stack")
+"""Formats whose readers do not turn."""
+
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    return [one for one in survey.facts if (one.record.label or one.areas) and _doubtful(one)], {}
+    turns = survey.format not in AS_STORED
+    return [one for one in survey.facts if turns and (one.record.label or one.areas) and _doubtful(one)], {}
 
 
 def _doubtful(one: Facts) -> bool:
-    """Whether the image has the same size before and after it is turned."""
-    if one.image is None or one.image.error or one.image.orientation == 1:
+    """Whether the image, but not its label, is turned, and has the same size before and after."""
+    if one.image is None or one.image.orientation in (1, one.label.orientation if one.label else 1):
         return False
     return one.image.orientation <= 4 or one.image.size == one.image.size[::-1]
 

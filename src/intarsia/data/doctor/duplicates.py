@@ -18,9 +18,10 @@ __all__ = ["duplicates"]
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     again = []
     for group in same(survey):
-        for one in group:
-            before = [other for other in group if _before(other, one)]
-            again += [(one, other) for other in before[:1]]
+        first: dict[str, Facts] = {}
+        for one in sorted(group, key=lambda one: one.record.key):
+            if (other := first.setdefault(one.record.split, one)) is not one:
+                again.append((one, other))
     return [one for one, _ in again], {"others": [other for _, other in again]}
 
 
@@ -31,10 +32,6 @@ def same(survey: Survey) -> list[list[Facts]]:
         if one.image and one.image.digest:
             groups.setdefault(one.image.digest, []).append(one)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _before(other: Facts, one: Facts) -> bool:
-    return other.record.split == one.record.split and other.record.key < one.record.key
 
 
 duplicates = Check(

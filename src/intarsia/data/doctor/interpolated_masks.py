@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intarsia.data.doctor._finding import Check, Part
-from intarsia.data.doctor._ids import INVENTED, binary_255, invented, nearest_pixels
+from intarsia.data.doctor._ids import invented, made_classes, nearest_pixels, ramps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,25 +13,17 @@ if TYPE_CHECKING:
     from intarsia.data.doctor._facts import Facts
     from intarsia.data.doctor._survey import Survey
 
-__all__ = ["interpolated_masks"]
-
-RAMP = 0.3
-"""The share of pixels at borders that lie between two others along a line and in value, from which on borders are ramps; in masks
-that nobody has interpolated it is below 0.1."""
+__all__ = ["interpolated_masks", "mostly_made"]
 
 
 def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
-    some = [
-        one
-        for one in survey.pairs
-        if one.label and not one.label.lossy and not survey.objects and not survey.colours and _ramps(one, survey)
-    ]
-    return [] if binary_255(survey) else some, {}
+    some = [one for one in survey.pairs if one.label and not one.label.lossy and invented(one, survey)]
+    return some + (ramps(survey) if mostly_made(survey) else []), {}
 
 
-def _ramps(one: Facts, survey: Survey) -> bool:
-    assert one.label is not None
-    return bool(invented(one, survey)) or (one.label.edges > 0 and sum(one.label.between.values()) > RAMP * one.label.edges)
+def mostly_made(survey: Survey) -> bool:
+    """Whether most of the ids that occur are made by interpolation: as many classes are not one pixel wide."""
+    return survey.coding is not None and 2 * len(made_classes(survey)) > len(survey.counts)
 
 
 def _mend(part: Part, survey: Survey) -> None:
@@ -42,19 +34,10 @@ def _mend(part: Part, survey: Survey) -> None:
 
 def _hopeless(survey: Survey) -> str:
     """Ids that are known may be right or made by interpolation."""
-    doubtful = any(not invented(one, survey) for one in _cases(survey)[0]) or _made_class(survey)
     return (
         "Export anew the masks in which interpolation made ids that classes have: nobody can tell them from the true ones."
-        * doubtful
+        * bool(ramps(survey) or made_classes(survey))
     )
-
-
-def _made_class(survey: Survey) -> bool:
-    """Whether there are classes whose pixels are hardly anywhere but at borders, and so came of the interpolation themselves."""
-    if survey.coding is None:
-        return False
-    inner = survey.between
-    return any(inner.get(value, 0) >= INVENTED * survey.counts[value] for value in survey.coding.ids if value in survey.counts)
 
 
 interpolated_masks = Check(

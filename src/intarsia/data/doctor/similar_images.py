@@ -23,6 +23,8 @@ BANDS, BITS = 4, 16
 MOST_BITS = 3
 MOST_GREY = 3.0
 """The mean difference of two thumbnails, of 255, up to which two images count as one picture."""
+LEAST_GREY = 6
+"""The range of a thumbnail's grey, of 255, from which on it shows something: all that show less are alike, and tell nothing."""
 AT_ONCE = 64
 """Thumbnails that are compared by grey at a time."""
 
@@ -44,7 +46,9 @@ def alike(survey: Survey, found: dict[str, Facts]) -> tuple[Sequence[Facts], dic
 
 def similar(survey: Survey, split: str, other: str) -> list[tuple[Facts, Facts]]:
     """Each image of a split with one of the other (which may be the same) that shows almost the same, but is not the same."""
-    some = [one for one in survey.facts if one.image and one.image.digest and one.record.split in (split, other)]
+    some = [
+        one for one in survey.facts if one.record.split in (split, other) and one.image and np.ptp(one.image.thumb) >= LEAST_GREY
+    ]
     thumbs = np.array([one.image.thumb for one in some if one.image])  # (N, 16, 16)
     digests = [one.image.digest for one in some if one.image]
     own = [number for number, one in enumerate(some) if one.record.split == split]

@@ -26,9 +26,12 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
 
 
 def _explained(one: Facts, survey: Survey) -> bool:
-    """Whether the values of the file say what is wrong with it."""
+    """Whether the values or the size of the file say what is wrong with it."""
     label = one.label
-    return label is not None and bool(label.lossy or (label.mode in COLOURED and not survey.colours) or strangers(one, survey))
+    if label is None:
+        return False
+    resized = one.image is not None and label.size != one.image.size
+    return bool(label.lossy or ((resized or label.mode in COLOURED) and not survey.colours) or strangers(one, survey))
 
 
 unreadable_labels = Check(

@@ -20,7 +20,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     seen: dict[str, set[int]] = {}
     for one in survey.facts:
         seen.setdefault(one.record.split, set()).update(index for index, pixels in one.areas if pixels)
-    unread = any(one.problem for one in survey.facts)
+    unread = any(one.unread for one in survey.facts)
     if survey.classes is None or not seen.get("train") or unread:  # what cannot be read may show them
         return [], {}
     lost = set().union(*(seen.get(split, ()) for split in ("val", "test"))) - seen["train"]

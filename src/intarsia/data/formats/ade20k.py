@@ -15,7 +15,10 @@ from intarsia.data.label_files import IdLabels
 from intarsia.data.records import FileReader, put_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from intarsia.data.records import Record
 
 __all__ = ["ADE20K"]
 
@@ -58,6 +61,11 @@ class ADE20K:
         classes = _read_names(path / NAMES)
         coding = Coding(classes, tuple(range(1, len(classes) + 1)), (VOID,))
         return Dataset(records, classes, FileReader(IdLabels(coding)), name=path.name, root=path, format="ade20k")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """None: opening refuses one half without the other."""
+        return []
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

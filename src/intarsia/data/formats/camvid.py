@@ -12,12 +12,15 @@ from intarsia.data.coding import VOID_NAMES, Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, pair, splits_listed, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import write_bytes, write_image, write_labels
+from intarsia.data.images import write_bytes, write_labels
 from intarsia.data.label_files import ColourLabels, IdLabels
-from intarsia.data.records import FileReader
+from intarsia.data.records import PNG, FileReader, beside, put_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from intarsia.data.records import Record
 
 __all__ = ["CamVid"]
 
@@ -81,6 +84,12 @@ class CamVid:
         )
 
     @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The masks without image; opening refuses an image without mask."""
+        found = beside(records, (record.label for record in records), (".png",))
+        return [file for file in found if file.stem.endswith(_suffix(path))]
+
+    @staticmethod
     def held(classes: ClassSet) -> ClassSet:
         """Names, colours and void; the things are those that CamVid has. CannotHold for names that would be read as others."""
         torn = [name for name in (*classes.names, *classes.void) if name.splitlines() != [name] or name.strip().strip(",") != name]
@@ -105,11 +114,11 @@ class CamVid:
         classes = dataset.classes
         names, count = (*classes.names, *classes.void), len(classes)
         coding = Coding(classes, tuple(range(count)), tuple(range(count, len(names))))
-        folders = {"segnet": ("{split}/{key}.png", "{split}annot/{key}.png"), "fastai": ("images/{key}.png", "labels/{key}_P.png")}
+        folders = {"segnet": ("{split}/{key}", "{split}annot/{key}.png"), "fastai": ("images/{key}", "labels/{key}_P.png")}
         with whole_folder(path) as folder:
             for record, sample in zip(dataset.records, dataset, strict=True):
                 image, label = (name.format(split=record.split, key=inner_key(record)) for name in folders[layout])
-                write_image(folder / image, sample.image)
+                put_image(folder / image, record, sample.image, PNG)
                 assert sample.segments is not None  # held, says the check
                 write_labels(folder / label, coding.labels(sample.segments))
             write_bytes(folder / "codes.txt", "".join(f"{name}\n" for name in names).encode())

@@ -14,10 +14,11 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_labels, write_image, write_labels
-from intarsia.data.records import FileReader, Record
+from intarsia.data.images import read_labels, write_labels
+from intarsia.data.records import PNG, FileReader, Record, put_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -101,6 +102,12 @@ class Cityscapes:
         return Dataset(records, CODINGS[labels].classes, reader, name=path.name, root=path, format="cityscapes")
 
     @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The labelIds without image."""
+        used = {record.label for record in records}
+        return sorted(file for file in (path / TRUTH).glob("*/**/*_labelIds.png") if file not in used)
+
+    @staticmethod
     def held(classes: ClassSet) -> ClassSet:
         """The 19 of the benchmark, or all 28 where one of the others is among them. CannotHold for other names."""
         known = CODINGS["all" if set(classes.names) & set(UNTRAINED) else "train"].classes
@@ -122,7 +129,7 @@ class Cityscapes:
                 segments, key = sample.segments, inner_key(record)
                 assert segments is not None  # held, says the check
                 numbers = _numbers(segments, coding, record.key)
-                write_image(folder / IMAGES / record.split / f"{key}_{IMAGES}.png", sample.image)
+                put_image(folder / IMAGES / record.split / f"{key}_{IMAGES}", record, sample.image, PNG)
                 truth = folder / TRUTH / record.split
                 write_labels(truth / f"{key}_{TRUTH}_labelIds.png", coding.labels(segments))
                 write_labels(truth / f"{key}_{TRUTH}_instanceIds.png", numbers[segments.ids[0]])

@@ -12,12 +12,12 @@ from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, ordered
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes
-from intarsia.data.records import Record, ends, put_image
+from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes
+from intarsia.data.records import Record, beside, ends, put_image
 from intarsia.ops.rle import to_rle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -84,6 +84,11 @@ class CocoInstances:
             root=path,
             format="coco_instances",
         )
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The images that the files do not list."""
+        return beside(records, (record.image for record in records), IMAGE_SUFFIXES)
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -24,11 +24,11 @@ from intarsia.data.coco_file import (
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes, write_image
-from intarsia.data.records import Record, ends, put_image
+from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes, write_image
+from intarsia.data.records import Record, beside, ends, put_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -111,6 +111,11 @@ class CocoPanoptic:
         reader = PanopticReader(told, {one.id: index for index, one in enumerate(categories)})
         classes = shared_classes([(file, one.categories, one.info) for (_, file), one in zip(found, contents, strict=True)])
         return Dataset(records, classes, reader, name=path.name, root=path, format="coco_panoptic")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The images and the PNGs of which the files tell no segments."""
+        return beside(records, (file for record in records for file in (record.image, record.label)), IMAGE_SUFFIXES)
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -93,6 +93,11 @@ class DICOM:
         return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="dicom")
 
     @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The DICOM-SEG of series that are not there."""
+        return sorted(set(_found(path)[1].values()) - {record.label for record in records if record.label is not None})
+
+    @staticmethod
     def held(classes: ClassSet) -> ClassSet:
         """All of them, by a class file beside the series."""
         return classes

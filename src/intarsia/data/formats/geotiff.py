@@ -18,7 +18,6 @@ from intarsia.core.errors import (
     OptionError,
     PairingError,
     UnreadableFile,
-    few,
 )
 from intarsia.core.files import whole_file
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
@@ -29,7 +28,7 @@ from intarsia.data.geojson import VECTOR, burnt, class_of, features
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import write_bytes
 from intarsia.data.raster_files import first_image, has_place, left_over, rasters
-from intarsia.data.records import Record, ends
+from intarsia.data.records import Record, ends, told_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,9 +96,13 @@ class GeoTIFF:
         reader = RasterReader(coding, attribute if objects is None else None, tile)
         records = found_images(unique_keys(records), [path])
         dataset = Dataset(records, coding.classes, reader, name=path.name, root=path, format="geotiff")
-        if unused := [file.name for file in left_over(path)]:
-            dataset.notes = (f"Left out, for no name tells what belongs to them: {few(unused, 4)}.",)
+        dataset.notes = told_left_over(left_over(path))
         return dataset
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The rasters that no name pairs with others, and the polygons without raster."""
+        return left_over(path)
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

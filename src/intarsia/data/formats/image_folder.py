@@ -13,11 +13,12 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, split_folders, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import write_bytes, write_labels
+from intarsia.data.images import IMAGE_SUFFIXES, write_bytes, write_labels
 from intarsia.data.label_files import IdLabels
-from intarsia.data.records import FileReader, Record, put_image
+from intarsia.data.records import FileReader, Record, beside, put_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from intarsia.core.classes import ClassSet
@@ -74,6 +75,11 @@ class ImageFolder:
         reader = FileReader(IdLabels(coding))
         records = found_images(unique_keys(records), [path])
         return Dataset(records, coding.classes, reader, name=path.name, root=path, format="image_folder")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The images that no row names."""
+        return beside(records, (record.image for record in records), IMAGE_SUFFIXES)
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -18,13 +18,14 @@ from intarsia.core.classes import ClassSet
 from intarsia.core.errors import CannotHold, DatasetNotFound, LabelError
 from intarsia.data.coco_file import read_json
 from intarsia.data.dataset import SPLITS, Dataset
-from intarsia.data.folders import files_under, found_images, split_folders, unique_keys, whole_folder
+from intarsia.data.folders import files_under, found_images, split_folders, unique_keys, walked, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes
+from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes
 from intarsia.data.records import FileReader, Record, put_image
 from intarsia.ops.packing import pack, window_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["LabelMe"]
 
 LABELS = "labels.txt"
+SHAPES = b'"shapes"'
+"""What only files of LabelMe hold."""
 IGNORE, BACKGROUND = "__ignore__", "_background_"
 LINE_WIDTH, POINT_RADIUS = 10, 5
 """Of shapes that are lines and points, in pixels, as in LabelMe's own conversion."""
@@ -76,8 +79,9 @@ class LabelMe:
     def detect(path: Path, **_: Any) -> str:
         """A JSON file with shapes beside an image of its name."""
         for folder, _split in split_folders(path):
-            file = next(iter(sorted(folder.glob("*.json"))), None)
-            if file is not None and b'"shapes"' in file.read_bytes() and len(list(folder.glob(f"{escape(file.stem)}.*"))) > 1:
+            images = {file.stem for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES}
+            file = next((file for file in sorted(folder.glob("*.json")) if file.stem in images), None)
+            if file is not None and SHAPES in file.read_bytes():
                 return f"{file.relative_to(path)} with shapes"
         return ""
 
@@ -107,6 +111,13 @@ class LabelMe:
         classes = ClassSet(tuple(names), things=tuple(names), void=(IGNORE,), nothing=True)
         reader = FileReader(Shapes(classes))
         return Dataset(found_images(unique_keys(records), [path]), classes, reader, name=path.name, root=path, format="labelme")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The JSON files with shapes that have no image."""
+        used = {record.label for record in records}
+        found = sorted(file for folder, _ in split_folders(path) for file in walked(folder) if file.suffix == ".json")
+        return [file for file in found if file not in used and SHAPES in file.read_bytes()]
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

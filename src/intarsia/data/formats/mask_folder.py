@@ -23,6 +23,8 @@ from intarsia.data.records import FileReader, put_image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from intarsia.data.records import Record
+
 __all__ = ["MaskFolder", "meaning_of"]
 
 
@@ -96,6 +98,11 @@ class MaskFolder:
         dataset = Dataset(records, coding.classes, FileReader(reader), name=path.name, root=path, format="mask_folder")
         dataset.notes = (told,) if told else ()
         return dataset
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """None: the doctor lists the files of such folders itself."""
+        return []
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -24,7 +24,7 @@ from intarsia.data.nifti_files import check_grid, nifti_files, stem_of
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["NIfTI"]
 
 FOLDERS = (("imagesTr", "labelsTr", "train"), ("imagesTs", "labelsTs", "test"), ("images", "labels", ""))
+IMAGES = ("image", "img")
 PAIRED = re.compile(r"(?P<key>.+?)[_-](?P<kind>image|img|label|mask|seg|segmentation)$")
 CHANNEL = re.compile(r"(?P<key>.+)_(?P<channel>\d{4})$")
 """How nnU-Net numbers the channels of a case."""
@@ -87,6 +88,14 @@ class NIfTI:
         coding = _coding(path, [label for _, label, _ in cases.values() if label is not None])
         reader = NiftiReader({key: tuple(images) for key, images in files.items()}, coding, slices)
         return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="nifti")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The labels without image."""
+        used = {record.label for record in records}
+        inner = [file for _, labels, _ in FOLDERS for file in nifti_files(path / labels)]
+        flat = [file for file in nifti_files(path) if (found := PAIRED.fullmatch(stem_of(file))) and found["kind"] not in IMAGES]
+        return [file for file in inner + flat if file not in used]
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:
@@ -194,7 +203,7 @@ def _cases(path: Path) -> dict[str, tuple[list[Path], Path | None, str]]:
     kinds: dict[str, dict[str, Path]] = {}
     for file in nifti_files(path):
         if found := PAIRED.fullmatch(stem_of(file)):
-            kinds.setdefault(found["key"], {})["image" if found["kind"] in ("image", "img") else "label"] = file
+            kinds.setdefault(found["key"], {})["image" if found["kind"] in IMAGES else "label"] = file
     return {key: ([pair["image"]], pair.get("label"), "") for key, pair in kinds.items() if "image" in pair}
 
 

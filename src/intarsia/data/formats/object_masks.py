@@ -13,11 +13,12 @@ from intarsia.core.segments import Segments
 from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import files_under, found_images, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import LABEL_SUFFIXES, read_image, read_labels, write_image, write_labels
-from intarsia.data.records import FileReader, Record
+from intarsia.data.images import LABEL_SUFFIXES, read_image, read_labels, write_labels
+from intarsia.data.records import PNG, FileReader, Record, put_image
 from intarsia.ops.packing import pack_crops
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["ObjectMasks"]
@@ -41,9 +42,9 @@ class ObjectMasks:
         """A folder of an image, here or one below."""
         for place, _split in _places(path):
             for folder in sorted(place.iterdir()):
-                if (folder / "images").is_dir():
-                    if folder.name.lower() in SPLITS or not (folder / "masks").is_dir():
-                        break  # the layout of mask_folder
+                if folder.name.lower() in SPLITS and (folder / "images").is_dir():
+                    break  # the layout of mask_folder
+                if (folder / "images").is_dir() and (folder / "masks").is_dir():
                     return f"{folder.relative_to(path)}/images/ and masks/"
         return ""
 
@@ -67,6 +68,12 @@ class ObjectMasks:
         )
 
     @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The folders of masks without one of the image."""
+        folders = [folder for place, _split in _places(path) for folder in sorted(place.iterdir())]
+        return [folder / "masks" for folder in folders if (folder / "masks").is_dir() and not (folder / "images").is_dir()]
+
+    @staticmethod
     def held(classes: ClassSet) -> ClassSet:
         """One class, called object; CannotHold for more."""
         if len(classes) > 1:
@@ -83,7 +90,7 @@ class ObjectMasks:
                 assert sample.segments is not None  # held, says the check
                 key = inner_key(record)
                 place = folder / record.split / key
-                write_image(place / "images" / f"{key}.png", sample.image)
+                put_image(place / "images" / key, record, sample.image, PNG)
                 (place / "masks").mkdir()
                 for row in range(len(sample.segments)):
                     write_labels(place / "masks" / f"{row + 1:05d}.png", np.where(sample.segments.mask(row), 255, 0))

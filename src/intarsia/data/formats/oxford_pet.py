@@ -12,13 +12,14 @@ from intarsia.data.dataset import Dataset
 from intarsia.data.folders import files_under, found_images, pair, whole_folder
 from intarsia.data.holds import Holds, check
 from intarsia.data.images import read_labels, write_bytes, write_labels
-from intarsia.data.records import FileReader, put_image
+from intarsia.data.records import FileReader, put_image, told_left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from intarsia.core.segments import Segments
+    from intarsia.data.records import Record
 
 __all__ = ["OxfordPet"]
 
@@ -49,7 +50,8 @@ class OxfordPet:
     def open(path: Path, *, labels: Labels = "pet") -> Dataset:
         """The data set in a folder; a pet is called "pet", by its `species`, or by its `breed`.
 
-        Images without trimap, of which the release has some, are left out. Raises OptionError for other `labels`.
+        Images without trimap, of which the release has some, are left out, and told in `notes`. Raises OptionError for other
+        `labels`.
         """
         if labels not in get_args(Labels):
             raise OptionError(
@@ -68,7 +70,17 @@ class OxfordPet:
         names = sorted({_called(key, labels) for key in keys})
         classes = ClassSet(("background", *names), things=tuple(names), void=("border",))
         reader = FileReader(Trimap(classes, labels))
-        return Dataset(found_images(records, [path / "images"]), classes, reader, name=path.name, root=path, format="oxford_pet")
+        records = found_images(records, [path / "images"])
+        dataset = Dataset(records, classes, reader, name=path.name, root=path, format="oxford_pet")
+        dataset.notes = told_left_over(OxfordPet.left_over(path, records))
+        return dataset
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The images without trimap, and the trimaps without image."""
+        trimaps = _trimaps(path)
+        images, known = files_under(path / "images"), files_under(trimaps, (".png",)) if trimaps is not None else {}
+        return [(images | known)[key] for key in sorted(images.keys() ^ known.keys())]
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

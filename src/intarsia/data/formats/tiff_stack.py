@@ -20,7 +20,7 @@ from intarsia.data.images import write_bytes
 from intarsia.data.records import Record, ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -74,6 +74,13 @@ class TiffStack:
         coding = _coding(path, [label for _, _, label in stacks if label is not None])
         reader = StackReader(coding, slices)
         return Dataset(found_images(records, [path]), coding.classes, reader, name=path.name, root=path, format="tiff_stack")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The labels without volume."""
+        used = {record.label for record in records}
+        files = (file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file not in used)
+        return [file for file in files if LABEL.fullmatch(file.stem)]
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -16,11 +16,13 @@ from intarsia.data.dataset import SPLITS, Dataset
 from intarsia.data.folders import files_under, found_images, pair, splits_listed, whole_folder
 from intarsia.data.holds import BACKGROUNDS, Holds, check, is_semantic
 from intarsia.data.images import read_labels, write_bytes, write_labels
-from intarsia.data.records import FileReader, put_image
+from intarsia.data.records import FileReader, put_image, told_left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from intarsia.data.records import Record
 
 __all__ = ["VOC"]
 
@@ -76,9 +78,16 @@ class VOC:
         numbers = path / "SegmentationObject"
         known = files_under(numbers, (".png",)) if objects and numbers.is_dir() else {}
         reader = FileReader(VocLabels(coding, {labels[key]: file for key, file in known.items() if key in labels}))
-        return Dataset(
-            found_images(records, [path / "JPEGImages"]), coding.classes, reader, name=path.name, root=path, format="voc"
-        )
+        records = found_images(records, [path / "JPEGImages"])
+        dataset = Dataset(records, coding.classes, reader, name=path.name, root=path, format="voc")
+        dataset.notes = told_left_over(VOC.left_over(path, records))
+        return dataset
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The masks without image; images without a mask are no fault."""
+        images = files_under(path / "JPEGImages")
+        return [file for key, file in files_under(path / "SegmentationClass", (".png",)).items() if key not in images]
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

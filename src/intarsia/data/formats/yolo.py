@@ -13,16 +13,16 @@ from intarsia.core.classes import ClassSet
 from intarsia.core.errors import DatasetNotFound, InvalidNoun, LabelError, PairingError
 from intarsia.core.segments import Segments
 from intarsia.data.dataset import Dataset
-from intarsia.data.folders import files_under, found_images, listing, unique_keys, whole_folder
+from intarsia.data.folders import files_under, found_images, listing, unique_keys, walked, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import read_image, write_bytes
+from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes
 from intarsia.data.records import Record, ends, put_image
 from intarsia.ops.packing import pack
 from intarsia.ops.polygons import filled, outlines
 from intarsia.ops.rle import from_rle, to_rle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,6 +86,14 @@ class YOLO:
         records = found_images(unique_keys(records), looked or [path])
         classes = _classes(file, content)
         return Dataset(records, classes, YoloReader(len(classes)), name=path.name, root=path, format="yolo")
+
+    @staticmethod
+    def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
+        """The text files without image."""
+        files = sorted(walked(path))
+        taken = {_label(file, path) for file in files if file.suffix.lower() in IMAGE_SUFFIXES}
+        texts = [file for file in files if file.suffix == ".txt" and "labels" in file.relative_to(path).parts[:-1]]
+        return [file for file in texts if file not in taken and file.name != "classes.txt"]  # which LabelImg puts there
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

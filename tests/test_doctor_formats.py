@@ -159,13 +159,13 @@ def test_what_cannot_be_opened_has_no_images_to_count(tmp_path):
     assert "  " not in lines
 
 
-def written(name, root, **options):
+def written(name, root, splits=None, **options):
     """A small data set of a format, of objects where it holds any."""
     format = find("data.formats", name)
     for kind in ("objects", "objects and stuff", "a class for each pixel", "objects in volumes", "volumes"):
         for classes in CLASSES:
             try:
-                format.write(dataset(KINDS[kind](len(classes)), classes, format), root, **options)
+                format.write(dataset(KINDS[kind](len(classes)), classes, format, splits), root, **options)
                 return intarsia.open_dataset(root)
             except CannotHold:
                 continue
@@ -194,6 +194,20 @@ def test_a_mask_of_camvid_without_image_is_told_and_not_its_colours(tmp_path):
     shutil.copy(record.label, record.label.with_stem(f"{record.key}_L"))
     record.image.unlink()
     assert left_over(tmp_path) == (f"labels/{record.key}_P.png",)
+
+
+@pytest.mark.parametrize("options", [{"layout": "segnet"}, {"layout": "fastai"}, {}], ids=["segnet", "fastai", "ade20k"])
+def test_of_lost_images_and_masks_all_are_told(options, tmp_path):
+    first, second, third, *_ = written("camvid" if options else "ade20k", tmp_path, ("train",), **options).records
+    first.image.unlink()
+    second.label.unlink()
+    third.label.unlink()
+    told = found(tmp_path)
+    assert told["missing_masks"].files == tuple(one.image.relative_to(tmp_path).as_posix() for one in (second, third))
+    assert told["unused_files"].files == (first.label.relative_to(tmp_path).as_posix(),)
+    assert "not_opened" not in told
+    with pytest.raises(PairingError, match="expected a mask, received none. Add it, or remove the image"):
+        intarsia.open_dataset(tmp_path).check()
 
 
 @pytest.mark.parametrize("name", ["coco_instances", "coco_panoptic", "image_folder"])

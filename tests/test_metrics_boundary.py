@@ -212,7 +212,7 @@ def test_the_table():
     for key in "ab":
         metric.update(Segments.from_semantic(truth, 2), Segments.from_semantic(guess, 2), key)
     assert str(metric.compute()) == (
-        "boundary: band 0.02, tolerance 0.0075 of the diagonal; values are 0..1\n"
+        "boundary: band 0.02, tolerance 0.0075 of the diagonal; values are 0..1, F1 is a mean over images\n"
         "mean_boundary_iou  0.4680 [0.4680, 0.4680]\n"
         "mean_boundary_f1   0.0000 [0.0000, 0.0000]\n"
         "\n"

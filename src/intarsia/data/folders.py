@@ -74,12 +74,13 @@ def inferred_rule(images: Sequence[str], masks: Sequence[str]) -> str:
     return "{stem}"
 
 
-def pair(images: Path, masks: Path | None, rule: str | None = "{stem}", split: str = "") -> list[Record]:
+def pair(images: Path, masks: Path | None, rule: str | None = "{stem}", split: str = "", *, strict: bool = True) -> list[Record]:
     """A record for each image of a folder with the mask that `rule` names, such as `{stem}_P.png`; without a suffix any will do,
     and None looks for one (see `inferred_rule`).
 
     `masks` None, or a folder that is not there or holds no labels, gives records without truth. Raises PairingError for an image
-    without mask, and, where the rule is the bare stem, for a mask without image.
+    without mask, and, where the rule is the bare stem, for a mask without image; not `strict`, the image has no truth and the mask
+    is left over.
     """
     pictures = files_under(images)
     labels = files_under(masks, LABEL_SUFFIXES) if masks is not None and masks.is_dir() else {}
@@ -92,7 +93,7 @@ def pair(images: Path, masks: Path | None, rule: str | None = "{stem}", split: s
     if images == masks:  # masks beside their images are no images
         taken = set(found.values())
         found = {key: label for key, label in found.items() if pictures[key] not in taken}
-    if labels:
+    if labels and strict:
         for key, label in found.items():
             if label is None:
                 raise PairingError(

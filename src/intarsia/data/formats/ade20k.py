@@ -10,9 +10,9 @@ from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, pair, places, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
-from intarsia.data.images import write_bytes, write_labels
+from intarsia.data.images import LABEL_SUFFIXES, write_bytes, write_labels
 from intarsia.data.label_files import IdLabels
-from intarsia.data.records import FileReader, put_image
+from intarsia.data.records import FileReader, beside, put_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ class ADE20K:
                 received="neither" if not found else f"no {NAMES}",
                 hint=f"{NAMES} is in the release.",
             )
-        records = [record for split, images, labels in found for record in pair(images, labels, split=split)]
+        records = [record for split, images, labels in found for record in pair(images, labels, split=split, strict=False)]
         records = found_images(unique_keys(records), [images for _, images, _ in found])
         classes = _read_names(path / NAMES)
         coding = Coding(classes, tuple(range(1, len(classes) + 1)), (VOID,))
@@ -64,8 +64,8 @@ class ADE20K:
 
     @staticmethod
     def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
-        """None: opening refuses one half without the other."""
-        return []
+        """The masks without image."""
+        return beside(records, (record.label for record in records), LABEL_SUFFIXES)
 
     @staticmethod
     def held(classes: ClassSet) -> ClassSet:

@@ -66,10 +66,12 @@ class CamVid:
         if not suffix:
             splits = [split for split in ("train", "val", "test") if (path / split).is_dir()]
             looked = [path / split for split in splits]
-            records = [record for split in splits for record in pair(path / split, path / f"{split}annot", split=split)]
+            records = [
+                record for split in splits for record in pair(path / split, path / f"{split}annot", split=split, strict=False)
+            ]
         else:
             looked = [path / "images"]
-            records = pair(path / "images", path / "labels", f"{{stem}}{suffix}.png")
+            records = pair(path / "images", path / "labels", f"{{stem}}{suffix}.png", strict=False)
             lists = [(split, path / name) for split, name in LISTS.items() if (path / name).is_file()]
             held = splits_listed(lists, [record.key for record in records])
             records = [replace(record, split=held.get(record.key, "train")) for record in records]
@@ -85,7 +87,7 @@ class CamVid:
 
     @staticmethod
     def left_over(path: Path, records: Sequence[Record]) -> list[Path]:
-        """The masks without image; opening refuses an image without mask."""
+        """The masks without image."""
         found = beside(records, (record.label for record in records), (".png",))
         return [file for file in found if file.stem.endswith(_suffix(path))]
 

@@ -100,7 +100,7 @@ class Plan:
             f"{n} {word}{'s' * (n != 1)}" for n, word in ((facts.images, "training image"), (facts.channels, "channel"))
         )
         head = f"{images}, {sizes}, {channels} of {facts.dtype}"
-        own = "from 0..255" if facts.dtype == "uint8" else "by its own percentiles 0.5 and 99.5, for the kind has no range"
+        own = "from 0..255" if facts.dtype == "uint8" else f"by its own percentiles 0.5 and 99.5, for {facts.dtype} has no range"
         shares = ", ".join(f"{name} {share:.1%}" for name, share in list(facts.shares.items())[:6])
         width = max(len(choice.option) for choice in self.choices)
         rows = [f"{choice.option:<{width}}  {_shown(choice.value)}\n{'':<{width}}    {choice.why}" for choice in self.choices]

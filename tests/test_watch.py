@@ -204,6 +204,13 @@ def test_the_rows_of_a_real_training_are_silent(tmp_path):
     assert (run.folder / "watch.txt").exists() == bool(heard)
 
 
+def test_classes_are_judged_when_they_have_been_evaluated_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("intarsia.engine.train.never_predicted", lambda history, done, *_: asked.append((len(history), done)) or {})
+    intarsia.train(specks(8), out=str(tmp_path / "run"), epochs=5, quiet=True, **TINY | {"evaluate_every": 2})
+    assert asked == [(1, 0.4), (2, 0.8), (3, 1.0)]
+
+
 def test_a_loss_that_becomes_no_number_names_the_last_good_epoch(tmp_path, monkeypatch):
     calls = iter(range(99))
     loss_of = Ingredients.loss_of

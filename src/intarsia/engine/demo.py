@@ -33,6 +33,7 @@ RECIPE = TrainOptions(
     batch_size=4,
     lr=3e-3,
     class_weights="sqrt_median_frequency",
+    rare_crops=0.3,  # signs are half a percent of the pixels
     evaluate_every=4,
     model_args={"widths": (16, 32, 64, 128)},
     loss={"cross_entropy": 1.0, "dice": 1.0},

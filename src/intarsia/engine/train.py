@@ -160,7 +160,8 @@ def train(
             if main:
                 past = 1.0 if is_over(options, progress, done) else done
                 found = watch(progress.rows)
-                found |= never_predicted(progress.unpredicted, past, parts.class_shares, tried(options))
+                if table is not None:  # between evaluations the latest is of an earlier stage than `past`
+                    found |= never_predicted(progress.unpredicted, past, parts.class_shares, tried(options))
                 for text in news(found, progress.told, epoch + 1, run.folder):
                     bar.say(f"watch: {text}")
                     if warn:

@@ -164,7 +164,16 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
             (
                 "predict",
                 (Path("m"), [Path("a.jpg"), Path("folder")]),
-                {"out": Path("there"), "flip": True, "device": "cpu", "precision": "auto"},
+                {
+                    "out": Path("there"),
+                    "task": None,
+                    "decode_args": {},
+                    "min_score": None,
+                    "spacing": None,
+                    "flip": True,
+                    "device": "cpu",
+                    "precision": "auto",
+                },
             ),
         ),
         ("reproduce runs/x", ("reproduce", (Path("runs/x"),), {"out": None, "quiet": False})),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,16 +16,19 @@ import pytest
 import intarsia
 from intarsia.cli import main
 from intarsia.core import ClassSet, Pixels, Sample, Segments
-from intarsia.core.errors import DataError, OptionError
+from intarsia.core.catalogue import find
+from intarsia.core.errors import DataError, InvalidNoun, OptionError
 from intarsia.data.dataset import Dataset
 from intarsia.data.images import write_labels
-from intarsia.engine.compare import compare_measures
+from intarsia.engine.compare import compare_measures, compare_saved
 from intarsia.engine.demo import write_scenes
 from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
 from intarsia.engine.measures import Measures, asked_for
 from intarsia.engine.network import Model
 from intarsia.engine.recipe import Recipe
-from intarsia.engine.saved import read_counts
+from intarsia.engine.saved import read_counts, write_scores
+from intarsia.metrics._counted import Counted
+from intarsia.metrics._scores import Scores
 from intarsia.metrics.semantic import Semantic
 from plain_network import Plain
 
@@ -169,12 +173,120 @@ def test_label_files_hold_no_confidence(folders):
 
 
 def test_the_reliability_diagram_is_drawn(tmp_path):
-    from intarsia.engine.saved import write_scores
-
     measures = counted(0.2, 4, ["calibration"])
     write_scores(measures, measures.compute(), tmp_path, {})
     assert (tmp_path / "reliability.png").stat().st_size > 1000
     assert json.loads((tmp_path / "scores.json").read_text())["calibration"]["bins"][-1]["pixels"] == 4 * 24 * 32
+
+
+class Mean(Counted):
+    """A toy whose scores are no sums: the median area of the predicted segments, and the share of the first of the largest."""
+
+    perfect: ClassVar = {"median_area": 1.0}
+    headline: ClassVar = "median_area"
+    ragged: ClassVar = True
+
+    def __init__(self, classes, *, keys=(), counts=None):
+        super().__init__(classes, (2,), np.float32, keys, counts, {})
+
+    def update(self, truth, prediction, key=""):
+        self._add(key, np.stack([prediction.areas, prediction.classes], axis=1)[prediction.areas > 9].astype(np.float32))
+
+    def weighted(self, counts, weights):
+        drawn = [
+            np.concatenate([np.repeat(count, int(n), axis=0) for count, n in zip(counts, row, strict=True)]) for row in weights
+        ]
+        areas = [rows[:, 0] if len(rows) else np.array([np.nan]) for rows in drawn]
+        return {"median_area": np.array([np.median(some) for some in areas]), "first_area": np.array([some[0] for some in areas])}
+
+    def compute(self, intervals=1000, seed=0):
+        counts, values, ends = self.computed(intervals, seed)
+        return Scores("toy", self.classes.names, len(counts), values, ends)
+
+
+def test_a_measure_of_rows_is_kept_and_compared(tmp_path):
+    toy = "test_compare:Mean"
+    a, b = counted(0.3, measures=[toy]), counted(0.1, measures=[toy])
+    b.update(*[Segments.from_semantic(np.full((24, 32), -1), 3)] * 2, "20")  # an image without a row
+    a.update(*[Segments.from_semantic(np.full((24, 32), -1), 3)] * 2, "20")
+    lengths = {len(count) for count in a.metrics[toy].counts}
+    assert len(lengths) > 1
+    for name, measures in (("a", a), ("b", b)):
+        (tmp_path / name).mkdir()
+        write_scores(measures, measures.compute(intervals=20), tmp_path / name, {})
+    kept = read_counts(tmp_path / "a")[0]
+    for key, rows in a.metrics[toy].images().items():
+        np.testing.assert_array_equal(kept.metrics[toy].images()[key], rows)
+        assert kept.metrics[toy].images()[key].dtype == np.float32
+    assert kept.compute(20).to_dict() == a.compute(20).to_dict()
+    saved, direct = compare_saved(tmp_path / "a", tmp_path / "b"), compare_measures(a, b)
+    assert saved.scores[toy] == direct.scores[toy]
+    for name, one in direct.scores[toy].items():  # in the order of the images too
+        assert (one.a, one.b) == (a.compute(0).measures[toy][name], b.compute(0).measures[toy][name])
+        assert one.low <= one.value <= one.high
+    rows = a.by_image()
+    assert rows["03"]["median_area"] == np.median(a.metrics[toy].images()["03"][:, 0])
+    assert np.isnan(rows["20"]["median_area"])
+
+
+def test_a_measure_of_rows_joins_the_tiles_of_an_image():
+    toy = find("metrics", "test_compare:Mean")
+    tiles = [Segments.from_semantic(labels_of(number, 0)[0], 3) for number in range(3)]
+    metric, other = toy(CLASSES), toy(CLASSES)
+    for tile in tiles:
+        metric.update(tile, tile, "one")
+    for tile in reversed(tiles):
+        other.update(tile, tile, "one")
+    assert sum(map(len, metric.counts)) == len(metric.images()["one"]) == 9
+    np.testing.assert_array_equal(metric.images()["one"], other.images()["one"])
+    with pytest.raises(InvalidNoun, match=r"Mean counts: expected 1 of shape \(2,\) by row, received 1 of \(4, 3\)"):
+        toy(CLASSES, keys=["a"], counts=[np.zeros((4, 3))])
+
+
+OBJECTS = ClassSet(("sky", "road", "car"), things=("car",))
+
+
+def objects_of(task, error, **asked):
+    result = Measures(OBJECTS, task, asked)
+    for number in range(8):
+        truth, guess = (Segments.from_semantic(labels, 3) for labels in labels_of(number, error * number / 4))
+        result.update(truth, guess, f"{number:02d}")
+    return result
+
+
+@pytest.mark.parametrize(("task", "headline"), [("panoptic", "pq"), ("boundary_panoptic", "boundary_pq"), ("counting", "mae")])
+def test_another_task_is_kept_and_compared_by_its_headline(task, headline, tmp_path):
+    made = {name: objects_of(task, error, semantic={}) for name, error in (("a", 0.3), ("b", 0.05))}
+    if task == "counting":  # every image has its one car, but for one
+        for measures, several in zip(made.values(), ([1, 2, 2], [1, 1, 2]), strict=True):
+            for number, ids in enumerate(several):
+                truth = Segments([[[1, 0]]], [2])
+                measures.update(truth, Segments([[[1, ids - 1 and ids]]], [2] * ids), f"1{number}")
+    for name, measures in made.items():
+        (tmp_path / name).mkdir()
+        scores = measures.compute(intervals=50)
+        rows = write_scores(measures, scores, tmp_path / name, {"split": "test"})
+        assert measures.headline == headline
+        values = [row[headline] for row in rows.values()]
+        assert values == sorted(values, reverse=task == "counting")
+        assert list(rows["00"])[:3] == [headline, "pixel_accuracy", "mean_pixel_accuracy"]
+        kept, facts = read_counts(tmp_path / name)
+        assert (kept.compute(50).to_dict(), facts) == (scores.to_dict(), {"split": "test"})
+        assert scores.measures["semantic"].mean_iou == measures.metrics["semantic"].compute(0).mean_iou
+        assert not (tmp_path / name / "confusion_matrix.png").exists()
+    found = compare_saved(tmp_path / "a", tmp_path / "b")
+    assert next(iter(found.scores[task])) == headline
+    one = found.scores[task][headline]
+    assert one.a == made["a"].compute(0)[headline]
+    title = {"pq": "PQ", "boundary_pq": "boundary PQ", "mae": "MAE"}[headline]
+    assert f": {title} {one.value:+.4f} [" in found.verdicts[0]
+    assert (one.value < 0) if task == "counting" else (found.verdicts[0].startswith("B is better"))
+
+
+def test_the_options_of_the_task_are_kept_too(tmp_path):
+    measures = objects_of("counting", 0.1, counting={"threshold": 0.25})
+    write_scores(measures, measures.compute(intervals=0), tmp_path, {})
+    assert read_counts(tmp_path)[0].metrics["counting"].options == {"threshold": 0.25}
 
 
 # -- compared ------------------------------------------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from intarsia.core import Dense, Queries, Scorer
+from intarsia.core import ClassSet, Dense, Queries, Regions, Scorer
 from intarsia.core.errors import InvalidNoun
 from intarsia.decode import decoded, flipped
 from intarsia.decode.semantic import semantic
+
+FOUR = ClassSet(("a", "b", "c", "d"))
+THREE, TWO, ONE = (ClassSet(FOUR.names[:count]) for count in (3, 2, 1))
 
 
 def logits(channels: int = 3, seed: int = 0) -> np.ndarray:
@@ -22,7 +25,7 @@ def logits(channels: int = 3, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_coarse_grids_equal_interpolate_then_argmax(align_corners):
     sizes = [(24, 28), (17, 31)]
-    answers = semantic(Dense(logits(), align_corners=align_corners), sizes, 3)
+    answers = semantic(Dense(logits(), align_corners=align_corners), sizes, THREE)
     for scores, size, answer in zip(logits(), sizes, answers, strict=True):
         values = torch.nn.functional.interpolate(torch.from_numpy(scores)[None], size, mode="bilinear", align_corners=align_corners)
         np.testing.assert_array_equal(answer.semantic(3), values.argmax(1)[0].numpy())
@@ -31,7 +34,7 @@ def test_coarse_grids_equal_interpolate_then_argmax(align_corners):
 def test_rows_are_the_classes_present_with_score_1():
     scores = np.zeros((1, 4, 1, 3), np.float32)
     scores[0, 3, 0, 0] = scores[0, 1, 0, 1] = scores[0, 1, 0, 2] = 1
-    [answer] = semantic(Dense(scores), [(1, 3)], 4)
+    [answer] = semantic(Dense(scores), [(1, 3)], FOUR)
     assert answer.classes.tolist() == [1, 3]
     assert answer.ids.tolist() == [[[2, 1, 1]]]
     assert answer.scores.tolist() == [1, 1]
@@ -39,14 +42,14 @@ def test_rows_are_the_classes_present_with_score_1():
 
 def test_the_last_channel_of_one_too_many_is_nothing():
     scores = np.array([[[[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]]]])  # (1, 2 classes + nothing, 1, 3)
-    [answer] = semantic(Dense(scores), [(1, 3)], 2)
+    [answer] = semantic(Dense(scores), [(1, 3)], TWO)
     assert answer.ids.tolist() == [[[1, 0, 2]]]
     assert answer.classes.tolist() == [0, 1]
 
 
 def test_confidence_is_averaged_over_each_row_and_not_over_nothing():
     scores = np.log(np.array([[[[0.8, 0.6, 0.2]], [[0.2, 0.4, 0.8]]]]))  # (1, 1 class + nothing, 1, 3)
-    [answer] = semantic(Dense(scores), [(1, 3)], 1, confidence=True)
+    [answer] = semantic(Dense(scores), [(1, 3)], ONE, confidence=True)
     assert answer.ids.tolist() == [[[1, 1, 0]]]
     np.testing.assert_allclose(answer.confidence, [[0.8, 0.6, 0.8]], atol=1e-3)
     np.testing.assert_allclose(answer.scores, [0.7], atol=1e-3)
@@ -55,7 +58,7 @@ def test_confidence_is_averaged_over_each_row_and_not_over_nothing():
 @pytest.mark.parametrize(
     ("output", "sizes", "text"),
     [
-        (Queries(None, None, None), [(6, 7)], "semantic decode: expected a Dense output, received Queries"),
+        (Regions(), [(6, 7)], "semantic decode: expected an output that answers for each pixel, received Regions"),
         (Dense(np.zeros((1, 5, 6, 7))), [(6, 7)], r"\(B, 3, \*s\), or \(B, 4, \*s\) with nothing last, received \(1, 5, 6, 7\)"),
         (Dense(np.zeros((2, 3, 6, 7))), [(6, 7)], "sizes: expected one for each of 2 images, received 1"),
         (Dense(torch.zeros(1, 3, 6, 7, requires_grad=True)), [(6, 7)], r"Call \.detach\(\)\.float\(\)\.cpu\(\) on it first"),
@@ -64,7 +67,7 @@ def test_confidence_is_averaged_over_each_row_and_not_over_nothing():
 )
 def test_what_it_cannot_decode_it_says(output, sizes, text):
     with pytest.raises(InvalidNoun, match=text):
-        semantic(output, sizes, 3)
+        semantic(output, sizes, THREE)
 
 
 class Uneven:
@@ -79,14 +82,14 @@ class Uneven:
 def test_decoded_predicts_at_the_size_of_the_image():
     image = np.zeros((4, 5, 3), np.uint8)
     image[:, 2] = 9
-    predict = decoded(Uneven(), 2)
+    predict = decoded(Uneven(), TWO)
     assert predict(image).semantic(2).tolist() == [[0, 0, 1, 0, 0]] * 4
     assert predict(image).confidence is None
-    assert decoded(Uneven(), 2, confidence=True)(image).confidence is not None
+    assert decoded(Uneven(), TWO, confidence=True)(image).confidence is not None
 
 
 def test_decoded_takes_any_decoder_and_survives_pickling():
-    predict = pickle.loads(pickle.dumps(decoded(flipped(Uneven()), 2, decode=semantic)))
+    predict = pickle.loads(pickle.dumps(decoded(flipped(Uneven()), TWO, decode=semantic)))
     assert predict(np.zeros((4, 5, 3), np.uint8)).size == (4, 5)
 
 

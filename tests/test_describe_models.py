@@ -47,7 +47,7 @@ def test_parameters_are_those_of_the_real_network(rows, name):
     row = named(rows, name)
     assert row["parameters"] == sum(parameter.numel() for parameter in real.parameters())
     assert row["about"].split(" (")[0].lower().replace("-", "") in {"unet", "segnet", "deeplabv3+"}
-    assert (row["task"], tuple(row["exports"]), row["origin"]) == (real.task, real.exports, real.origin)
+    assert (row["task"], tuple(row["exports"]), row["origin"]) == (real.tasks[0], real.exports, real.origin)
 
 
 def test_multiply_adds_by_hand_and_the_same_where_nothing_is_computed():

@@ -177,10 +177,10 @@ def test_little_is_kept_of_each_pair(label, tmp_path):
     write_image(tmp_path / "image.png", np.zeros((208, 208, 3), np.uint8))
     label(tmp_path / "label.png")
     record = Record("a", tmp_path / "image.png", tmp_path / "label.png")
-    reader = FileReader(ObjectLabels())
-    read_facts(record, reader=reader, pictures=True)
+    reader, things = FileReader(ObjectLabels()), np.array([True])
+    read_facts(record, reader=reader, pictures=True, things=things)
     tracemalloc.start()
-    facts = [read_facts(record, reader=reader, pictures=True) for _ in range(4)]
+    facts = [read_facts(record, reader=reader, pictures=True, things=things) for _ in range(4)]
     kept = tracemalloc.get_traced_memory()[0] / len(facts)
     tracemalloc.stop()
     assert kept < 16384

@@ -49,7 +49,7 @@ CASES = {
 }
 
 
-def drawn(name, case):
+def drawn(name, case, **options):
     """The member's answer to the case, from the arguments its parameters name; the inputs must stay as they were."""
     given = {"truth": case["segments"], "prediction": case["segments"], "classes": CLASSES} | case
     given["bins"] = np.array([[10.0, 0.4, 0.2], [0, np.nan, np.nan], [90, 0.7, 0.9]])
@@ -60,7 +60,7 @@ def drawn(name, case):
         parameter.name for parameter in inspect.signature(function).parameters.values() if parameter.default is parameter.empty
     ]
     before = given["image"].copy(), given["segments"].ids.copy()
-    picture = function(**{parameter: given[parameter] for parameter in wanted})
+    picture = function(**{parameter: given[parameter] for parameter in wanted}, **options)
     assert np.array_equal(before[0], given["image"], equal_nan=given["image"].dtype.kind == "f")
     assert np.array_equal(before[1], given["segments"].ids)
     return picture
@@ -88,6 +88,16 @@ def test_is_a_picture(name, case):
     again = drawn(name, CASES[case])
     again = np.asarray(again.convert("RGB")) if isinstance(again, Image.Image) else again
     assert np.array_equal(picture, again)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("name", "options"), [("comparison", {"objects": True}), ("overlay", {"boxes": True, "legend": True, "counts": True})]
+)
+def test_is_a_picture_of_objects(name, options, case):
+    picture = drawn(name, CASES[case], **options)
+    assert (picture.dtype, picture.ndim, picture.flags["C_CONTIGUOUS"]) == (np.uint8, 3, True)
+    assert np.array_equal(picture, drawn(name, CASES[case], **options))
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -94,7 +94,8 @@ def test_training_learns_and_leaves_what_the_run_folder_promises(tmp_path):
     facts = json.loads((run.folder / "run.json").read_text())
     assert facts["data_hash"] == data.fingerprint()
     assert facts["versions"]["torch"] == torch.__version__.split("+")[0] or facts["versions"]["torch"] == torch.__version__
-    assert run.options == TrainOptions(out=str(tmp_path / "run"), epochs=8, **TINY)
+    told = {"task": "semantic", "trained": "classes", "loss": {"cross_entropy": 1.0, "dice": 1.0}}
+    assert run.options == TrainOptions(out=str(tmp_path / "run"), epochs=8, **told, **TINY)
 
 
 def test_reproduce_gives_the_same_weights(tmp_path):

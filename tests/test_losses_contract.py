@@ -1,4 +1,8 @@
-"""What every loss promises, over every file of losses/: a new loss is tested by being there."""
+"""What every loss promises, over every file of losses/: a new loss is tested by being there.
+
+Most read the logits of a Dense output. What another kind of answer is when it is right, `OTHERS` says; `regions` hands on what the
+network has taken of itself, and has a test of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from intarsia.core import Dense, Output, Targets
+from intarsia.core import Dense, Output, Queries, Regions, Targets
 from intarsia.core.catalogue import find, members
 
 CLASSES, SIZE = 4, (6, 7)
 
-pytestmark = pytest.mark.parametrize("name", members("losses"))
+OTHERS = {"centre": "heat", "offset": "heat", "mask_set": "masks", "prototype_masks": "anchored", "regions": ""}
+DENSE = pytest.mark.parametrize("name", [name for name in members("losses") if name not in OTHERS])
 
 
 def made(name: str, **options: Any) -> Any:
@@ -46,6 +51,7 @@ def total(name: str, output: Output, targets: Targets, **options: Any) -> torch.
     return torch.stack(list(terms.values())).sum()
 
 
+@DENSE
 def test_truth_costs_less(name: str) -> None:
     targets = truth()
     right = one_hot(targets.semantic(), 10)
@@ -56,6 +62,7 @@ def test_truth_costs_less(name: str) -> None:
         assert cost < total(name, said(right + 5 * noise), targets)
 
 
+@DENSE
 def test_void_is_never_trained(name: str) -> None:
     targets = truth()
     void = targets.semantic() < 0
@@ -69,12 +76,14 @@ def test_void_is_never_trained(name: str) -> None:
         assert other.grad.masked_select(~void[:, None]).ne(0).any()
 
 
+@DENSE
 def test_gradient(name: str) -> None:
     targets = truth()
     logits = torch.randn(2, CLASSES, 3, 4, dtype=torch.float64, requires_grad=True)  # coarser than the labels
     assert torch.autograd.gradcheck(lambda logits: total(name, said(logits), targets), logits)
 
 
+@DENSE
 @pytest.mark.parametrize("options", [{}, {"smooth": 0.0}, {"smooth": 0.0, "per_image": True}])
 @pytest.mark.parametrize("identity", [-1, 0])
 def test_empty_target(name: str, identity: int, options: dict[str, Any]) -> None:
@@ -87,6 +96,7 @@ def test_empty_target(name: str, identity: int, options: dict[str, Any]) -> None
     assert logits.grad.eq(0).all()
 
 
+@DENSE
 def test_a_class_of_its_own_for_nothing(name: str) -> None:
     """With one more channel, what no segment covers, here all but a line of class 1, is trained as the last."""
     ids = torch.zeros(1, 1, 7, 9).long()
@@ -100,6 +110,7 @@ def test_a_class_of_its_own_for_nothing(name: str) -> None:
     assert line[1] < 0 < line[-1]
 
 
+@DENSE
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_summed_in_float32(name: str, dtype: torch.dtype) -> None:
     targets = truth()
@@ -109,6 +120,7 @@ def test_half_precision_is_summed_in_float32(name: str, dtype: torch.dtype) -> N
     torch.testing.assert_close(value, total(name, said(logits.double()), targets).float())
 
 
+@DENSE
 def test_auxiliary_outputs_count_two_fifths(name: str) -> None:
     targets = truth()
     main, early = torch.randn(2, 2, CLASSES, 3, 4, dtype=torch.float64)
@@ -116,6 +128,7 @@ def test_auxiliary_outputs_count_two_fifths(name: str) -> None:
     torch.testing.assert_close(total(name, said(main, aux=(Dense(early),)), targets), expected)
 
 
+@DENSE
 def test_corner_convention(name: str) -> None:
     targets = truth()
     logits = torch.randn(2, CLASSES, 3, 4, dtype=torch.float64)
@@ -124,6 +137,7 @@ def test_corner_convention(name: str) -> None:
         torch.testing.assert_close(total(name, said(logits, align_corners=aligned), targets), total(name, said(whole), targets))
 
 
+@DENSE
 def test_volumes(name: str) -> None:
     ids = torch.ones(1, 1, 4, 6, 6).long()
     ids[..., 3:] = 2
@@ -132,3 +146,121 @@ def test_volumes(name: str) -> None:
     unsure = total(name, said(logits), targets)
     logits[:, 2, ..., :3] = logits[:, 0, ..., 3:] = 10
     assert total(name, said(logits), targets) < unsure
+
+
+# -- what is not logits --------------------------------------------------------------------------------------------------------
+
+
+def heat(targets: Targets) -> dict[str, torch.Tensor]:
+    """Gaussians on the centres of mass, and the way there."""
+    masks = torch.stack([targets.masks(image) for image in range(len(targets.ids))]).double()  # (B, N, *S)
+    size = masks.shape[2:]
+    cells = torch.stack(torch.meshgrid(*(torch.arange(length).double() for length in size), indexing="ij"))  # (d, *S)
+    axes = tuple(range(3, 3 + len(size)))
+    pixels = masks.sum(dim=tuple(axis - 1 for axis in axes))  # (B, N)
+    middles = (masks[:, :, None] * cells).sum(dim=axes) / pixels[..., None]  # (B, N, d)
+    columns = (..., *[None] * len(size))
+    far = (cells - middles.round()[columns]).square().sum(dim=2)  # (B, N, *S)
+    offset = (masks[:, :, None] * (middles[columns] - cells)).sum(dim=1)  # (B, d, *S)
+    return {"centre": (-far / 8).exp().amax(dim=1, keepdim=True), "offset": offset}
+
+
+def masks(targets: Targets) -> dict[str, torch.Tensor]:
+    """A query for each row."""
+    classes = targets.classes
+    own = torch.stack([targets.masks(image) for image in range(len(targets.ids))]).double()
+    said = torch.nn.functional.one_hot(classes, targets.num_classes + 1).double()
+    return {"classes": 10 * said, "prototypes": 20 * own - 10}
+
+
+def speak(name: str, said: dict[str, torch.Tensor]) -> Output:
+    """The output that holds these tensors."""
+    if OTHERS[name] == "heat":
+        return Dense(said["centre"], centre=said["centre"], offset=said["offset"])
+    queries = said["prototypes"].shape[1]
+    return Queries(said["classes"], torch.eye(queries).to(said["classes"]).repeat(len(said["classes"]), 1, 1), said["prototypes"])
+
+
+def right_of(name: str, targets: Targets) -> dict[str, torch.Tensor]:
+    return {"heat": heat, "masks": masks}[OTHERS[name]](targets)
+
+
+def maps(said: dict[str, torch.Tensor]) -> list[str]:
+    """Those that have a value at each pixel."""
+    return [key for key, tensor in said.items() if tensor.ndim > 3]
+
+
+ELSE = pytest.mark.parametrize("name", ["centre", "offset", "mask_set"])
+
+
+@ELSE
+def test_truth_costs_less_in_other_words(name: str) -> None:
+    targets = truth()
+    right = right_of(name, targets)
+    cost = total(name, speak(name, right), targets)
+    assert cost < total(name, speak(name, {key: tensor / 10 for key, tensor in right.items()}), targets)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        wrong = {key: tensor + 5 * torch.randn_like(tensor) for key, tensor in right.items()}
+        assert cost < total(name, speak(name, wrong), targets)
+
+
+@ELSE
+def test_void_is_never_trained_in_other_words(name: str) -> None:
+    targets = truth()
+    void = (targets.semantic() < 0)[:, None]
+    said = {key: torch.randn_like(tensor) for key, tensor in right_of(name, targets).items()}
+    expected = total(name, speak(name, said), targets)
+    other = {key: tensor.clone().requires_grad_() for key, tensor in said.items()}
+    with torch.no_grad():
+        for key in maps(other):
+            other[key][void.expand_as(other[key])] = 100 * torch.randn(())
+    value = total(name, speak(name, other), targets)
+    value.backward()
+    torch.testing.assert_close(value, expected, rtol=0, atol=0)
+    asked = [key for key in maps(other) if other[key].grad is not None]
+    assert asked
+    for key in asked:
+        assert other[key].grad.masked_select(void).eq(0).all()
+        assert other[key].grad.masked_select(~void).ne(0).any()
+
+
+@ELSE
+def test_gradient_in_other_words(name: str) -> None:
+    targets = truth()
+    keys, right = zip(*right_of(name, targets).items(), strict=True)
+    said = [torch.randn_like(tensor).requires_grad_() for tensor in right]
+    assert torch.autograd.gradcheck(lambda *said: total(name, speak(name, dict(zip(keys, said, strict=True))), targets), said)
+
+
+@ELSE
+def test_empty_target_in_other_words(name: str) -> None:
+    """Nothing but void teaches nothing; nothing at all is no nan."""
+    said = {key: torch.randn_like(tensor).requires_grad_() for key, tensor in right_of(name, truth()).items()}
+    for identity in (-1, 0):
+        targets = Targets(torch.full((2, 1, *SIZE), identity), torch.zeros(2, 0).long(), torch.zeros(2, 0).bool(), CLASSES)
+        value = total(name, speak(name, said), targets)
+        value.backward()
+        assert value.isfinite()
+        assert identity or value >= 0
+        if identity:
+            assert value == 0
+            assert all(tensor.grad is None or tensor.grad.eq(0).all() for tensor in said.values())
+
+
+@ELSE
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_in_other_words(name: str, dtype: torch.dtype) -> None:
+    targets = truth()
+    said = {key: torch.randn_like(tensor).to(dtype) for key, tensor in right_of(name, targets).items()}
+    value = total(name, speak(name, said), targets)
+    assert value.dtype == torch.float32
+    exact = total(name, speak(name, {key: tensor.double() for key, tensor in said.items()}), targets)
+    torch.testing.assert_close(value, exact.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_regions_hand_on_what_the_network_took() -> None:
+    targets = truth()
+    box = torch.tensor(3.0, requires_grad=True)
+    assert float(total("regions", Regions(losses={"box": box, "mask": box}), targets, weight=2.0)) == 12
+    assert set(OTHERS) == {name for name in members("losses") if name in OTHERS}

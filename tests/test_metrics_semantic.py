@@ -18,6 +18,7 @@ from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.metrics._semantic_scores import RATIOS, SCALARS
 from intarsia.metrics.semantic import Semantic
+from intarsia.ops import bootstrap
 from intarsia.ops.bootstrap import bootstrap_intervals
 from intarsia.ops.packing import pack
 
@@ -148,7 +149,7 @@ def test_the_state_travels_as_arrays():
         metric.update(Segments([[[1, 2]]], [0, 1]), Segments([[[1, 1]]], [0]), key=str(number))
     again = Semantic(THREE, keys=metric.keys, counts=metric.counts)
     assert again.compute().to_dict() == metric.compute().to_dict()
-    with pytest.raises(InvalidNoun, match=r"Semantic counts: expected shape \(1, 4, 5\), received \(4, 4, 5\)"):
+    with pytest.raises(InvalidNoun, match=r"Semantic counts: expected 1 of shape \(4, 5\), received 4 of \(4, 5\)"):
         Semantic(THREE, keys=["a"], counts=metric.counts)
 
 
@@ -192,15 +193,31 @@ def test_intervals_are_those_of_a_loop_over_drawn_images():
 
 def test_the_interval_of_a_mean_is_near_the_normal_one():
     values = np.random.default_rng(0).normal(10, 2, (400, 1))
-    low, high = bootstrap_intervals(np.hstack([values, np.ones((400, 1))]), lambda sums: sums[:, :1] / sums[:, 1:], rounds=4000)[0]
+    low, high = bootstrap_intervals(400, lambda weights: {"mean": weights @ values[:, 0] / 400}, rounds=4000)["mean"]
     middle, half = values.mean(), 1.96 * values.std() / 20
     assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.02)
 
 
+def test_few_draws_at_a_time_are_the_same_draws(monkeypatch):
+    asked = []
+
+    def means(weights):
+        asked.append(len(weights))
+        return {"mean": weights @ np.arange(50.0) / 50, "two": weights[:, :2]}
+
+    whole = bootstrap_intervals(50, means, rounds=95)
+    monkeypatch.setattr(bootstrap, "CELLS", 50 * 20)
+    cut = bootstrap_intervals(50, means, rounds=95)
+    assert asked == [95, 20, 20, 20, 20, 15]
+    assert (whole["mean"] == cut["mean"]).all()
+    assert (whole["two"] == cut["two"]).all()
+    assert whole["two"].shape == (2, 2)
+
+
 def test_one_image_has_no_interval():
-    assert np.isnan(bootstrap_intervals(np.ones((1, 2)), lambda sums: sums)).all()
+    assert np.isnan(bootstrap_intervals(1, lambda weights: {"share": weights[:, 0]})["share"]).all()
     with pytest.raises(OptionError, match=r"bootstrap: expected rounds above 0 and a level within 0\.\.1, received 0 rounds"):
-        bootstrap_intervals(np.ones((3, 2)), lambda sums: sums, rounds=0)
+        bootstrap_intervals(3, lambda weights: {"share": weights[:, 0]}, rounds=0)
 
 
 # -- print ---------------------------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def test_fine_tuning_has_defaults_of_its_own_and_becomes_a_training():
 def test_toml_of_the_defaults_is_short_and_flat():
     text = to_toml(TrainOptions())
     assert "encoder" not in text.split("[")[0].replace("encoder_lr_factor", "")
-    assert text.endswith("[model_args]\n\n[data_args]\n\n[loss]\ncross_entropy = 1.0\ndice = 1.0\n\n[loss_args]\n")
+    assert text.endswith("[model_args]\n\n[data_args]\n\n[loss]\n\n[loss_args]\n\n[decode_args]\n")
     assert "scale = [0.75, 2.0]\n" in text
 
 

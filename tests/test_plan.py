@@ -237,3 +237,47 @@ def test_training_without_settings_goes_by_the_plan(tmp_path, capsys, monkeypatc
     assert run.metrics["mean_iou"] > 0
     assert TrainOptions(out="x", device="cpu").settings == {}
     assert TrainOptions(out="x", epochs=3).settings == {"epochs": 3}
+
+
+def squares(count, size=(60, 80)):
+    """(1, H, W) ids of `count` squares."""
+    ids = np.zeros(size, np.int16)
+    for number in range(count):
+        row, column = divmod(number, 12)
+        ids[row * 6 : row * 6 + 5, column * 6 : column * 6 + 5] = number + 1
+    return ids[None]
+
+
+def objects_data(count, *, stuff):
+    samples = []
+    for number in range(3):
+        ids = squares(count)
+        segments = Segments(np.where(ids == 0, count + 1, ids), [2] * count + [0]) if stuff else Segments(ids, [2] * count)
+        image = np.random.default_rng(number).integers(0, 200, (60, 80, 3)).astype(np.uint8)
+        samples.append(Sample(image, segments, key=f"o{number}"))
+    return Dataset.from_samples(samples, ClassSet(("ground", "middle", "rare"), things=("rare",), nothing=not stuff))
+
+
+@pytest.mark.parametrize(
+    ("count", "stuff", "task", "model"),
+    [(3, False, "instance", "mask_rcnn"), (40, False, "instance", "panoptic_deeplab"), (3, True, "panoptic", "panoptic_deeplab")],
+)
+def test_the_labels_tell_the_task_and_that_the_network(count, stuff, task, model):
+    plan = make_plan(objects_data(count, stuff=stuff), CPU)
+    assert (plan.settings["task"], plan.settings["model"]) == (task, model)
+    assert not {"loss", "class_weights", "rare_crops"} & plan.settings.keys()
+    assert from_toml(TrainOptions, plan.to_toml()) == plan.options()
+
+
+def test_a_task_that_is_asked_for_goes_before():
+    plan = make_plan(objects_data(3, stuff=False), CPU, task="semantic")
+    assert (plan.settings["task"], plan.settings["model"]) == ("semantic", "unet")
+    assert chosen(data([layered()]))["task"] == "semantic"
+    with pytest.raises(OptionError, match="--task: expected one of semantic, instance, panoptic, received instanse"):
+        make_plan(objects_data(3, stuff=False), CPU, task="instanse")
+
+
+def test_from_scratch_objects_are_found_by_their_centres():
+    settings = make_plan(objects_data(3, stuff=False), OFFLINE).settings
+    assert (settings["model"], "weights" in settings) == ("panoptic_deeplab", False)
+    assert settings["model_args"]["stride"] == 2  # 5 pixels long

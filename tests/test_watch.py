@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from intarsia.data.dataset import Dataset
 from intarsia.engine.checkpoint import read_tensors
 from intarsia.engine.demo import write_scenes
 from intarsia.engine.ingredients import Ingredients
-from intarsia.engine.watch import never_predicted, news, unpredicted, watch
+from intarsia.engine.watch import never_predicted, news, watch
 
 
 def rows(losses, ious=(), wait=0.1, lr=1e-3):
@@ -139,11 +138,6 @@ def test_a_class_never_predicted_is_told_with_its_share_in_the_second_half():
     assert never_predicted([["pole"]], 1.0, lambda: shares), "a single evaluation, at the end"
     assert "in no training image" in never_predicted([["ghost"]], 1.0, lambda: shares)["never predicted: ghost"]
     assert never_predicted([], 1.0, lambda: pytest.fail("nothing to ask for")) == {}
-
-
-def test_unpredicted_are_those_the_truth_holds_and_no_answer():
-    scores = SimpleNamespace(names=("a", "b", "c"), share=np.array([0.5, 0.5, 0.0]), precision=np.array([0.9, np.nan, np.nan]))
-    assert unpredicted(scores) == ["b"]
 
 
 def test_everything_is_told_once_and_written_down(tmp_path):

@@ -43,8 +43,12 @@ def train(data: Path, runs: Path, names: list[str]) -> None:
 
     for name in names or SETS:
         folder = runs / name
-        run = intarsia.resume(folder) if (folder / "run.json").exists() else intarsia.train(found(data, name, runs), out=folder)
-        planned = make_plan(intarsia.open_dataset(found(data, name, runs))).data
+        run = (
+            intarsia.resume(folder)
+            if (folder / "run.json").exists()
+            else intarsia.train(found(data, name, runs), task="semantic", out=folder)
+        )
+        planned = make_plan(intarsia.open_dataset(found(data, name, runs)), task="semantic").data
         split = "test" if "test" in planned.splits else "val"
         intarsia.evaluate(run.last, planned, split=split, out=folder / "scores")
         baselines(planned, split, folder)

@@ -68,18 +68,19 @@ def plan(
     *,
     out: str | Path | None = None,
     split: str = "train",
+    task: str | None = None,
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
 ) -> Plan:
     """What to train on this data and how, on this machine, each choice with its reason; `out`, a new file, takes it as TOML for
-    `train`.
+    `train`. `task` is semantic, instance or panoptic, by default what the labels hold.
 
     `train(data)` without any setting goes by it.
     """
     from intarsia.engine.plan import make_plan
 
     free_file(out)
-    made = make_plan(opened(data, format, data_args), split=split)
+    made = make_plan(opened(data, format, data_args), split=split, task=task)
     if out is not None:
         write_bytes(Path(out), made.to_toml().encode())
     return made

@@ -38,6 +38,8 @@ def load(
     source: str | Path | Run,
     *,
     file: str | Path | None = None,
+    task: str | None = None,
+    decode_args: Mapping[str, Any] | None = None,
     device: str = "auto",
     precision: str = "auto",
     flip: bool = False,
@@ -45,12 +47,15 @@ def load(
     """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or one that others have
     trained: `torchvision:NAME` (downloaded, or from a `file` of yours), `hf:org/name` or a folder of a transformers model.
 
-    `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image.
+    `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image;
+    `task` asks a network that can answer several, such as `semantic` of a panoptic one, and `decode_args` are thresholds.
     """
     from intarsia.engine.network import Model
 
     place = source.folder if isinstance(source, Run) else source
-    return Model.from_pretrained(place, file=file, device=device, precision=precision, flip=flip)
+    return Model.from_pretrained(
+        place, file=file, task=task, decode_args=decode_args, device=device, precision=precision, flip=flip
+    )
 
 
 def predict(
@@ -58,17 +63,27 @@ def predict(
     images: str | Path | Sequence[str | Path],
     *,
     out: str | Path = "predictions",
+    task: str | None = None,
+    decode_args: Mapping[str, Any] | None = None,
+    min_score: float | None = None,
+    spacing: tuple[float, ...] | None = None,
     flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> list[Path]:
-    """For each image, or each image of a folder, an indexed label map STEM.png and STEM_overlay.png in `out`, and beside them a
-    classes.json that says what the ids mean; the label maps are returned.
+    """For each image, or each image of a folder, STEM_overlay.png in `out` and a map, which is returned, and what programs read.
+
+    semantic: STEM.png with class ids, and classes.json. instance: STEM.png with numbers of objects, instances.json in COCO's form,
+    objects.csv, a row for each. panoptic: panoptic/STEM.png and panoptic.json in COCO's form, objects.csv. Segments of less than
+    `min_score` are left out, by default instances of less than 0.5. `spacing`, mm a pixel along each axis, gives the table areas in
+    mm²; a GeoTIFF knows its own.
     """
     from intarsia.engine.predicting import predict_files
 
-    loaded = _loaded(model, device=device, precision=precision, flip=flip)
-    return predict_files(loaded, map(Path, [images] if isinstance(images, str | Path) else images), Path(out))
+    loaded = _loaded(model, task, decode_args, device=device, precision=precision, flip=flip)
+    return predict_files(
+        loaded, map(Path, [images] if isinstance(images, str | Path) else images), Path(out), min_score=min_score, spacing=spacing
+    )
 
 
 def evaluate(
@@ -80,6 +95,8 @@ def evaluate(
     data_args: Mapping[str, Any] | None = None,
     measures: Measures = (),
     out: str | Path | None = None,
+    task: str | None = None,
+    decode_args: Mapping[str, Any] | None = None,
     flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -94,7 +111,7 @@ def evaluate(
     """
     from intarsia.engine.results import evaluate_and_draw
 
-    loaded = _loaded(model, device=device, precision=precision, flip=flip)
+    loaded = _loaded(model, task, decode_args, device=device, precision=precision, flip=flip)
     dataset = (run_of(model).open_data() if data is None else opened(data, format, data_args)).split(split)
     dataset.check()
     asked = asked_for(measures)
@@ -149,8 +166,12 @@ def compare(
     return compare_models(first, second, dataset, measures=asked_for(measures), sources=(a, b))
 
 
-def _loaded(model: str | Path | Run | Model, **options: Any) -> Model:
-    return load(model, **options) if isinstance(model, str | Path | Run) else model
+def _loaded(
+    model: str | Path | Run | Model, task: str | None = None, decode_args: Mapping[str, Any] | None = None, **options: Any
+) -> Model:
+    if isinstance(model, str | Path | Run):
+        return load(model, task=task, decode_args=decode_args, **options)
+    return model if task is None and not decode_args else model.asked(task, decode_args)
 
 
 def _path(path: str | Path | None) -> Path | None:

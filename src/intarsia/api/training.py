@@ -56,7 +56,7 @@ def _planned(dataset: Dataset, options: TrainOptions, *, quiet: bool) -> tuple[D
     """Data and options by the plan, which is told unless `quiet`; where and what, but not how, stays as the options say."""
     from intarsia.engine.plan import make_plan
 
-    made = make_plan(dataset, split=options.split)
+    made = make_plan(dataset, split=options.split, task=options.task)
     if not quiet:
         print(f"No setting says how to train, so it goes by the plan (intarsia plan):\n{made}\n")
     return made.data, made.options(options.places)

@@ -27,7 +27,7 @@ COMMANDS = {
     "lr-find": "Find a learning rate by a range test, and draw its curve.",
     "evaluate": "Score a network on a split, or one folder of label files against another.",
     "compare": "Tell whether one of two networks is better, score by score, or whether that is not shown.",
-    "predict": "Segment images: a label map and an overlay for each.",
+    "predict": "Segment images: an overlay and a map for each, and of objects COCO's JSON and a table.",
     "reproduce": "Run a training again and tell the difference.",
     "models": "List the networks of the catalogue.",
 }

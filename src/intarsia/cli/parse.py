@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["flags", "parsed"]
 
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w-]*)=(?P<value>.*)", re.DOTALL)
-TABLES = ("--loss", "--loss-args", "--model-args", "--data-args", "--measure-args")
+TABLES = ("--loss", "--loss-args", "--model-args", "--data-args", "--measure-args", "--decode-args")
 """The options that themselves take name=value."""
-SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures", "--lose", "--waive")
+SEVERAL = (*TABLES, "--size", "--crop", "--scale", "--mean", "--std", "--track", "--measures", "--lose", "--waive", "--spacing")
 """The options that take several values, which name=value separates by commas."""
 REGISTRY = ConstructorRegistry()
 

@@ -27,9 +27,9 @@ class Dense:
     channel per class, and "none of this group" is the logit 0: a group is a soft-max over its own logits and 0, which for one class
     is a sigmoid."""
     centre: Array | None = None
-    """(B, 1, *s) heat of object centres (Panoptic-DeepLab, arXiv 1911.10194)."""
+    """(B, 1, *s) heat of object centres, about 0 to 1 (Panoptic-DeepLab, arXiv 1911.10194)."""
     offset: Array | None = None
-    """(B, d, *s) from each cell to its object's centre, in image pixels."""
+    """(B, d, *s) from each cell to its object's centre, (y, x) or (z, y, x), in cells of this grid."""
     aux: tuple[Dense, ...] = ()
     """Outputs of earlier stages for deep supervision."""
     align_corners: bool = False
@@ -51,9 +51,9 @@ class Queries:
     prototypes: Array
     """(B, K, *s)."""
     boxes: Array | None = None
-    """(B, Q, 2d) in image pixels."""
+    """(B, Q, 2d), (x0, y0, x1, y1) as shares of the image's width and height, so that they fit it at any size."""
     priors: Array | None = None
-    """(Q, 2d) anchors, where the network has them."""
+    """(Q, 2d) anchors, where the network has them, in the same shares."""
     aux: tuple[Queries, ...] = ()
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class Regions:
     regions inside the network depends on the targets."""
 
     boxes: tuple[Array, ...] = ()
-    """Per image (N, 4)."""
+    """Per image (N, 4), (x0, y0, x1, y1) as shares of the image's width and height."""
     classes: tuple[Array, ...] = ()
     """Per image (N,)."""
     scores: tuple[Array, ...] = ()

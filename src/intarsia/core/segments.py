@@ -248,6 +248,18 @@ class Segments:
             confidence=self.confidence,
         )
 
+    def with_confidence(self, confidence: NDArray[Any]) -> Segments:
+        """The same segments, and (*S) how sure each pixel's answer is."""
+        return Segments(
+            self.ids,
+            self.classes,
+            scores=self.scores,
+            crowd=self.crowd,
+            boxes=self._boxes,
+            areas=self._areas,
+            confidence=confidence,
+        )
+
     # -- comparing and showing -------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:

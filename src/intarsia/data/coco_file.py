@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from intarsia.core.segments import Segments
 
 __all__ = [
-    "Category", "CocoFile", "ImageEntry", "categories_of", "classes_of", "ordered_splits", "places_of", "read_json",
+    "Category", "CocoFile", "ImageEntry", "classes_of", "file_content", "ordered_splits", "places_of", "read_json",
     "shared_classes", "split_of",
 ]  # fmt: skip
 
@@ -180,12 +180,14 @@ def read_json(path: Path, kind: Any, text: Any = None) -> Any:
         raise LabelError(str(path), expected="a JSON file in COCO's form", received=str(error)) from error
 
 
-def categories_of(classes: ClassSet) -> list[Category]:
-    """The classes as categories, ids from 1."""
+def file_content(classes: ClassSet, images: Sequence[ImageEntry], annotations: Sequence[Any]) -> bytes:
+    """The text of a file: the classes are its categories, ids from 1, and what COCO has no field for stands under `info`."""
     rows = zip(classes.names, classes.colours, strict=True)
-    return [
+    categories = [
         Category(index, name, isthing=int(name in classes.things), color=rgb) for index, (name, rgb) in enumerate(rows, start=1)
     ]
+    content = {"info": {"classes": classes.to_dict()}, "images": images, "annotations": annotations, "categories": categories}
+    return msgspec.json.encode(content)
 
 
 def classes_of(path: Path, categories: Sequence[Category], info: Raw | bytes, **options: Any) -> ClassSet:

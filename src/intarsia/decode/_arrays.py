@@ -9,9 +9,11 @@ import numpy as np
 from intarsia.core.errors import InvalidNoun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["as_array"]
+__all__ = ["as_array", "check_images"]
 
 
 def as_array(name: str, array: Any) -> NDArray[np.float32]:
@@ -26,3 +28,9 @@ def as_array(name: str, array: Any) -> NDArray[np.float32]:
         raise InvalidNoun(
             name, expected="a numpy array or a CPU tensor", received=reason, hint="Call .detach().float().cpu() on it first."
         ) from error
+
+
+def check_images(batch: Any, sizes: Sequence[tuple[int, ...]]) -> None:
+    """Raises InvalidNoun unless there is one size for each image of the batch."""
+    if len(sizes) != len(batch):
+        raise InvalidNoun("sizes", expected=f"one for each of {len(batch)} images", received=len(sizes))

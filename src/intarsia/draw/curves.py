@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["curves", "lr_curve"]
 
 
-def curves(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
-    """(H, W, 3) loss, validation scores and learning rate over the epochs, the best mean IoU marked.
+def curves(rows: Sequence[Mapping[str, Any]], headline: str = "mean_iou") -> NDArray[np.uint8]:
+    """(H, W, 3) loss, validation scores and learning rate over the epochs, the best of the score `headline` marked.
 
     `rows` are those of the history, one per epoch, as numbers or as text from the CSV: "epoch", any column with "loss" in its name,
     "lr", and "val_" for scores 0..1. Columns may be missing from some rows; others are left out.
@@ -38,7 +38,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.uint8]:
             axes.plot(
                 epochs, values, color=colour, linewidth=1.8, label=label, marker="o" if len(values) < 25 else None, markersize=3
             )
-            if name == "val_mean_iou" and len(values) and np.isfinite(values).any():
+            if name == f"val_{headline}" and len(values) and np.isfinite(values).any():
                 best = int(np.nanargmax(values))
                 axes.plot(epochs[best], values[best], "o", color=colour, markersize=9, fillstyle="none", markeredgewidth=1.8)
                 axes.annotate(

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from intarsia.core import ClassSet
+    from intarsia.core import ClassSet, Segments
 
-__all__ = ["legend"]
+__all__ = ["legend", "counted"]  # noqa: RUF022  the first is the member
 
 
 def legend(
@@ -46,3 +46,21 @@ def legend(
     entries += [(-1, VOID, "void")] if void else []
     notes = notes or {}
     return swatches([(colour, f"{name}  {notes[index]}" if index in notes else name) for index, colour, name in entries], width)
+
+
+def counted(segments: Segments, classes: ClassSet) -> dict[int, str]:
+    """Notes for the things: how many of each class there are, a crowd apart. Stuff is not counted.
+
+    >>> from intarsia.core import ClassSet, Segments
+    >>> street = ClassSet(("road", "car"), things=("car",))
+    >>> counted(Segments([[[1, 2, 3, 4]]], [0, 1, 1, 1], crowd=[0, 0, 0, 1]), street)
+    {1: '2 and a crowd'}
+    """
+    notes = {}
+    for index in set(segments.classes.tolist()):
+        rows = segments.classes == index
+        if classes.names[index] in classes.things:
+            crowds = int(segments.crowd[rows].sum())
+            more = "" if not crowds else " and a crowd" if crowds == 1 else f" and {crowds} crowds"
+            notes[index] = f"{int(rows.sum()) - crowds}{more}"
+    return notes

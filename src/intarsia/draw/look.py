@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from intarsia.core import ClassSet
-from intarsia.draw._colours import NOTHING, VOID, flat, painted, top_rows
+from intarsia.draw._colours import NOTHING, VOID, flat, painted, row_colours, top_rows
 from intarsia.draw._panels import beside, fitted, font, framed, stacked, titled
 from intarsia.draw.as_rgb import as_rgb
-from intarsia.draw.legend import legend
+from intarsia.draw.legend import counted, legend
 from intarsia.draw.overlay import overlay
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def look(
     segments = flat(segments)
     panels = {
         facts: shown,
-        f"label: {len(segments)} segments": painted(segments, classes),
+        f"label: {len(segments)} segments": painted(segments, row_colours(segments, classes)),
         "overlay": overlay(shown, segments, classes),
     }
     values = segments.classes if stored and len(segments) else segments.ids
@@ -78,12 +78,17 @@ def batch_sheet(samples: Sequence[Sample], classes: ClassSet, *, columns: int = 
 
 
 def _shares(segments: Segments, classes: ClassSet, width: int) -> NDArray[np.uint8]:
-    """The classes that are there, the largest first: index, name and share of all pixels."""
+    """The classes that are there, the largest first: name, number of things where there are several, share of all pixels, index."""
     counts = np.bincount(segments.semantic(len(classes)).ravel() + np.int32(1), minlength=len(classes) + 2)
     share = counts / counts.sum()
     order = [index for index in np.argsort(-counts[1:-1], kind="stable").tolist() if counts[index + 1]]
+    numbers = counted(segments.compact(), classes)
+    several = any(number != "1" for number in numbers.values())
     notes = {
-        index: f"{share[index + 1]:.1%}" + (f"  (class {index})" if classes.names[index] != str(index) else "") for index in order
+        index: (f"{numbers[index]}, " if several and index in numbers else "")
+        + f"{share[index + 1]:.1%}"
+        + (f"  (class {index})" if classes.names[index] != str(index) else "")
+        for index in order
     }
     notes |= {-1: f"{share[0]:.1%}", len(classes): f"{share[-1]:.1%}"}
     return legend(classes, order, width=width, void=bool(counts[0]), nothing=bool(counts[-1]), notes=notes)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference", "compare_measures", "compare_saved", "is_saved", "same_classes"]
 
+SHORT = {"iou": "IoU", **{word: word.upper() for word in ("hd95", "f1", "pq", "sq", "rq", "ap", "ap50", "ap75", "ar", "mae", "r2")}}
+"""Abbreviations within the names of scores, as they are written."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -74,7 +77,7 @@ class Comparison:
 
     @property
     def verdicts(self) -> list[str]:
-        """Of each measure a plain line on its first score; for semantic that is mean IoU."""
+        """Of each measure a plain line on its headline, its first score; for semantic that is mean IoU."""
         return [_verdict(*next(iter(scores.items())), self.images) for scores in self.scores.values()]
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,8 +140,7 @@ def compare_measures(
         found = _differences(first, second, rounds, seed)
         scores[name] = {score: row[0] for score, row in found.items() if score not in first.by_class}
         by_class[name] = {score: row for score, row in found.items() if score in first.by_class}
-        if "mean_iou" in scores[name]:  # what the verdict is on comes first
-            scores[name] = {"mean_iou": scores[name]["mean_iou"], **scores[name]}
+        scores[name] = {first.headline: scores[name][first.headline], **scores[name]}  # what the verdict is on comes first
     return Comparison(name_a, name_b, len(set(a.keys)), a.classes.names, scores, by_class)
 
 
@@ -146,29 +148,24 @@ def _differences(first: Any, second: Any, rounds: int, seed: int) -> dict[str, t
     """For each score the differences, one or (C,), of two metrics over the same images."""
     images, others = first.images(), second.images()
     keys = sorted(images)
-    sums = [metric.sums(np.array([held[key] for key in keys])) for metric, held in ((first, images), (second, others))]
-    width = sums[0].shape[1]
+    counts, other_counts = ([held[key] for key in keys] for held in (images, others))
 
-    def flat(totals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(R, M) all scores of both, of R rows of the sums of both."""
-        both = (first.scores(totals[:, :width]), second.scores(totals[:, width:]))
-        one, other = (np.column_stack(list(values.values())) for values in both)
-        return one, other
+    def both(weights: NDArray[np.float64]) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+        """The scores of both, (R,) or (R, C), of the same draws of images."""
+        return first.weighted(counts, weights), second.weighted(other_counts, weights)
 
-    def gap(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-        one, other = flat(totals)
-        return other - one
+    def gap(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        one, other = both(weights)
+        return {name: other[name] - one[name] for name in one}
 
-    joint = np.concatenate(sums, axis=1)
-    (value_a,), (value_b,) = flat(joint.sum(axis=0)[None])
-    ends = bootstrap_intervals(joint, gap, rounds=rounds, seed=seed)
-    result, start = {}, 0
-    for name, value in first.scores(sums[0][:1]).items():
-        stop = start + value[0].size
+    value_a, value_b = both(np.ones((1, len(keys))))
+    ends = bootstrap_intervals(len(keys), gap, rounds=rounds, seed=seed)
+    result = {}
+    for name in value_a:
         best = first.best(name)
-        rows = zip(value_a[start:stop], value_b[start:stop], *ends[start:stop].T, strict=True)
-        result[name] = tuple(Difference(float(one), float(other), float(low), float(high), best) for one, other, low, high in rows)
-        start = stop
+        values = np.stack([value_a[name][0], value_b[name][0], *ends[name].T], axis=-1)  # (4,) or (C, 4)
+        rows = values.reshape(-1, 4).tolist()
+        result[name] = tuple(Difference(one, other, low, high, best) for one, other, low, high in rows)
     return result
 
 
@@ -213,8 +210,8 @@ def _verdict(name: str, one: Difference, images: int) -> str:
 
 
 def _title(name: str) -> str:
-    """mean_iou as mean IoU."""
-    return name.replace("_", " ").replace("iou", "IoU").replace("hd95", "HD95").replace("f1", "F1")
+    """mean_iou as mean IoU, class_pq as PQ."""
+    return " ".join(SHORT.get(word, word) for word in name.removeprefix("class_").split("_"))
 
 
 def _table(title: str, rows: Mapping[str, Difference]) -> list[str]:

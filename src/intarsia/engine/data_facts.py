@@ -51,6 +51,10 @@ class DataFacts:
     """Pixels of each thing."""
     objects: bool
     """Whether things were told apart in some image."""
+    per_image: float
+    """Things in an image, in the mean."""
+    stuff: tuple[str, ...]
+    """The classes seen that are not countable."""
     from_above: bool
     """Whether images know their place on Earth."""
     mean: tuple[float, ...]
@@ -67,6 +71,11 @@ class DataFacts:
     def one_size(self) -> bool:
         """Whether all images have the same."""
         return len(np.unique(self.sizes, axis=0)) == 1
+
+    @property
+    def length(self) -> float:
+        """The median side of a thing, in pixels, were it square; 0 where there is none."""
+        return float(np.sqrt(np.median(self.areas))) if len(self.areas) else 0.0
 
     @property
     def imbalance(self) -> float:
@@ -122,6 +131,8 @@ def data_facts(data: Dataset) -> DataFacts:
         heights={names[index]: float(lines[index] @ places / lines[index].sum()) for index in seen if lines[index].sum()},
         areas=np.array(areas, np.float64),
         objects=objects,
+        per_image=len(areas) / max(1, len(sizes)),
+        stuff=tuple(name for index, name in enumerate(classes.names) if pixels[index] and not classes.is_thing[index]),
         from_above=bool((first.geo or {}).get("crs")),
         mean=mean,
         std=std,

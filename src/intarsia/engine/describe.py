@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from intarsia.core import Sample
+from intarsia.core import ClassSet, Sample
 from intarsia.core.catalogue import find, members
 from intarsia.core.errors import IntarsiaError, OptionError
 from intarsia.core.licences import Licences
@@ -73,7 +73,8 @@ def _networks(encoder: str | None, device: torch.device | None) -> Iterator[dict
             "timm_weights": timm_licence(standing) if standing else None,
         }
         try:
-            row |= _cost(partial(make, CLASSES, CHANNELS, **arguments), device)
+            channels = CLASSES + (make.tasks[0] != "semantic")  # one of objects speaks of nothing too
+            row |= _cost(partial(make, channels, CHANNELS, **arguments), device)
         except (IntarsiaError, RuntimeError, AssertionError) as error:  # what torch and timm say of an encoder that does not fit
             if encoder is None:
                 raise
@@ -118,7 +119,7 @@ def _facts(model: str, encoder: str | None, licences: Licences) -> dict[str, Any
         "encoder": encoder,
         "parameters": None,
         "multiply_adds": None,
-        "task": make.task,
+        "task": " ".join(make.tasks),
         "exports": list(make.exports),
         "licences": licences.to_dict(),
         "origin": make.origin,
@@ -136,10 +137,11 @@ def _cost(make: Callable[[], nn.Module], device: torch.device | None) -> dict[st
     return size if device is None else {**size, **measured(make(), device)}
 
 
-def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
+def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int | None:
     """Those of the convolutions, matrix products and attention in one prediction for one image of (H, W), no other operation.
 
-    The network may lie on the meta device, where nothing is computed.
+    The network may lie on the meta device, where nothing is computed; None for one whose work depends on what it sees there, as
+    that of one that finds boxes first does.
 
     >>> from intarsia.models.unet import UNet
     >>> multiply_adds(UNet(11, widths=(4, 8)), (2, 2))
@@ -149,19 +151,34 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
     images = torch.zeros(1, network.get_buffer("normalise.mean").numel(), *size, device=device)
     counter = FlopCounterMode(display=False)
     training = network.training
-    with counter, torch.inference_mode():
-        network.eval()(images)
-    network.train(training)
+    learning = [one for one in network.parameters() if one.requires_grad]
+    try:
+        network.requires_grad_(False)  # the counter stumbles over one that is handed to a module as input
+        with counter, torch.inference_mode():
+            network.eval()(images)
+    except NotImplementedError:  # what torch says of indices that depend on values
+        return None
+    finally:
+        network.train(training)
+        for one in learning:
+            one.requires_grad_(True)
     return int(counter.get_total_flops()) // 2  # it counts a multiplication and an addition as two
 
 
-def measured(network: nn.Module, device: torch.device) -> dict[str, Any]:
+def _classes(channels: int, task: str) -> ClassSet:
+    """Class names for a network of so many channels, all countable."""
+    names = tuple(f"class{index}" for index in range(channels - (task != "semantic")))
+    return ClassSet(names, things=names, nothing=task != "semantic")
+
+
+def measured(network: Any, device: torch.device) -> dict[str, Any]:
     """The median time of a prediction for one image of 480x360, after some that warm up: from the image to labels at its size, so
     that networks whose scores are coarse and those whose are fine can be compared."""
     precision = precision_for("auto", device)
     network = network.to(device).to(memory_format=torch.channels_last).eval()
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, CHANNELS), dtype=np.uint8)
-    batch, decode = collate([Sample(image)], 1), find("decode", str(network.task))
+    classes, task = _classes(network.arguments["channels"], network.tasks[0]), network.tasks[0]
+    batch, decode = collate([Sample(image)], 1), find("decode", task)
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
@@ -169,7 +186,7 @@ def measured(network: nn.Module, device: torch.device) -> dict[str, Any]:
     def seconds() -> float:
         begin = perf_counter()
         output: Any = score(network, batch, precision)  # in numpy, so that it has been waited for
-        decode(output, batch.sizes, output.logits.shape[1])
+        decode(output, batch.sizes, classes)
         return perf_counter() - begin
 
     times = [seconds() for _ in range(WARM_UP + ROUNDS)][WARM_UP:]

@@ -11,6 +11,7 @@ from intarsia import __version__
 from intarsia.core import Pixels
 from intarsia.core.errors import CheckpointError, OptionError
 from intarsia.core.licences import joined
+from intarsia.engine.recipe import spoken
 from intarsia.engine.sources import network_from
 from intarsia.models.encoders.weights import adapted
 
@@ -55,7 +56,7 @@ class Source:
         origin = {"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__}
         return replace(
             old,
-            classes=data.classes,
+            classes=spoken(old.model, data.classes),
             pixels=pixels.for_image(first.image),
             in_channels=channels,
             size=options.size or first.image.shape[:-1],

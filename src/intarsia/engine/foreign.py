@@ -92,11 +92,12 @@ def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
     """The network with its weights, and how it is made."""
     recipe = Recipe(
         model=converted.model,
-        classes=ClassSet(converted.names),
+        classes=ClassSet(converted.names, things=converted.things, nothing=converted.task != "semantic"),
         pixels=converted.pixels,
         in_channels=3,
         size=converted.size,
         arguments=dict(converted.arguments),
+        task=converted.task,
         origin={"source": converted.source, "intarsia": __version__},
         licences=converted.licences,
     )

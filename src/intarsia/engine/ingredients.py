@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import torch
 
 from intarsia import __version__
 from intarsia.core import Pixels
+from intarsia.core.errors import OptionError
 from intarsia.core.licences import Licences, joined
 from intarsia.engine.class_weights import class_weights, pixel_counts, rare_chances
 from intarsia.engine.compiling import Compiled
@@ -18,9 +20,10 @@ from intarsia.engine.fine_tuning import carry_over, source_of
 from intarsia.engine.loader import TrainingOrder, batches
 from intarsia.engine.optimisers import make_optimiser
 from intarsia.engine.pictures import Examples, pipeline
-from intarsia.engine.recipe import Recipe, build_network, encoder_of
+from intarsia.engine.recipe import Recipe, answered, build_network, encoder_of, losses_of, spoken, tasks_of
 from intarsia.engine.stages import learn
 from intarsia.losses.weighted_sum import WeightedSum
+from intarsia.models.blocks.annealed import Annealed
 from intarsia.models.encoders.licence import encoder_data, encoder_licence
 from intarsia.models.encoders.make import input_pixels
 
@@ -48,12 +51,15 @@ class Ingredients:
     def __init__(
         self, data: Dataset, options: TrainOptions, accelerator: Accelerator, *, recipe: Recipe | None = None, fresh: bool = True
     ) -> None:
-        self.options = options
         self.accelerator = accelerator
         self.train_data = data.split(options.split).fraction(options.fraction, options.seed)
         source = source_of(options) if fresh else None
         first = self.train_data[0]
-        self.recipe = recipe or (source.recipe_for(first, data, options) if source else recipe_for(first, data, options))
+        made = recipe or (source.recipe_for(first, data, options) if source else recipe_for(first, data, options))
+        self.recipe = answered(made, options.task, options.decode_args)
+        self.options = options = told(options, self.recipe)
+        if options.copy_paste and not self.recipe.classes.things:
+            raise OptionError("--copy-paste", expected="data with classes that are things", received="none")
         self.precision = precision_for(options.precision, accelerator.device)
         torch.manual_seed(options.seed)
         given = {"weights": options.weights} if fresh and options.weights != "none" else {}
@@ -75,14 +81,15 @@ class Ingredients:
             class_weights=None if weights is None else weights.tolist(),
             options=options.loss_args,
             aux_weight=options.aux_weight,
-            groups=data.classes.group_indices,
+            groups=self.recipe.classes.group_indices,
+            things=self.recipe.classes.is_thing.nonzero()[0].tolist(),
         )
         torch.manual_seed(options.seed + accelerator.process_index)  # from here on only dropout draws
 
     @cached_property
     def pixel_counts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(C,) the pixels of each channel in the training images, and (C,) those of the images it occurs in."""
-        return pixel_counts(self.train_data, self.recipe.classes.channels, which=self.options.trained)
+        return pixel_counts(self.train_data, self.recipe.classes.channels, which=self.options.which)
 
     @property
     def chances(self) -> tuple[float, ...] | None:
@@ -103,6 +110,16 @@ class Ingredients:
             self.network = self.accelerator.prepare_model(self.bare)
             self.forward = self._forward()
 
+    def anneal(self, done: float) -> None:
+        """Tells the parts of the network that change over the training that `done` of it is done."""
+        for module in self.annealed:
+            module.progress.fill_(done)
+
+    @cached_property
+    def annealed(self) -> list[Annealed]:
+        """Those parts; of most networks there are none."""
+        return [module for module in self.bare.modules() if isinstance(module, Annealed)]
+
     def _forward(self) -> Callable[..., Any]:
         """The network, compiled where asked."""
         return Compiled(self.network, self._say) if self.options.compile else self.network
@@ -122,7 +139,7 @@ class Ingredients:
         """Batches on the device, augmented as the options say, at full or half size."""
         classes, options = self.recipe.classes, self.options
         transform = pipeline(self.recipe.size, options, shrink=2 if half else 1, chances=self.chances)
-        examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.trained, options.seed)
+        examples = Examples(self.train_data, classes, self.recipe.pixels, transform, options.which, options.seed)
         cuda = self.accelerator.device.type == "cuda"
         for batch in batches(examples, order, workers=self.workers, pin_memory=cuda):
             yield batch.to(self.accelerator.device, non_blocking=cuda)
@@ -136,7 +153,7 @@ class Ingredients:
     def loss_of(self, batch: Batch) -> Tensor:
         """The summed loss of one batch, in mixed precision where asked."""
         with autocast(self.accelerator.device, self.precision):
-            output = self.forward(batch.images, batch.valid, stats=batch.stats)
+            output = self.forward(batch.images, batch.valid, batch.targets, stats=batch.stats)
         assert batch.targets is not None  # the data was checked: every training image has its truth
         losses: dict[str, Tensor] = self.loss(output, batch.targets)
         return torch.stack(list(losses.values())).sum()
@@ -156,11 +173,19 @@ def recipe_for(first: Sample, data: Dataset, options: TrainOptions) -> Recipe:
     learnt_from = joined(encoder_data(encoder or "", options.weights), data.licence)
     return Recipe(
         model=model,
-        classes=data.classes,
+        classes=spoken(model, data.classes),
         pixels=pixels.for_image(first.image),
         in_channels=channels,
         size=options.size or first.image.shape[:-1],
         arguments=arguments,
+        task=tasks_of(model)[0],
         origin={"data": data.name, "data_hash": data.fingerprint(), "intarsia": __version__},
         licences=Licences(weights=encoder_licence(encoder or "", options.weights), data=learnt_from),
     )
+
+
+def told(options: TrainOptions, recipe: Recipe) -> TrainOptions:
+    """The options with what they leave to the model and the task filled in."""
+    task: Any = recipe.task
+    known = replace(options, model=recipe.model, task=task)
+    return replace(known, trained=known.which, loss=known.loss or losses_of(recipe.model))

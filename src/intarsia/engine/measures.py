@@ -21,6 +21,8 @@ __all__ = ["Measures", "asked_for"]
 
 STATE = ("classes", "keys", "counts")
 """What every metric takes; the rest of its arguments are options."""
+BLOCK = 64
+"""Images scored one by one in one call."""
 
 
 def asked_for(
@@ -88,16 +90,29 @@ class Measures:
         own: Any = scores.pop(self.task)
         return replace(own, measures=scores) if scores else own
 
+    @property
+    def headline(self) -> str:
+        """The score of the task that tells most, such as `mean_iou`."""
+        name: str = self.metrics[self.task].headline
+        return name
+
     def by_image(self) -> dict[str, dict[str, float]]:
-        """For each image, by its key, the scores of it alone that are one number: `mean_iou`, and those of the further measures."""
+        """For each image, by its key, its own scores that are one number: the headline, and those of the further measures."""
         columns: dict[str, NDArray[np.float64]] = {}
         for name, metric in self.metrics.items():
             images = metric.images()
-            values = metric.scores(metric.sums(np.array(list(images.values()))))
-            columns |= {score: value for score, value in values.items() if np.ndim(value) == 1 and name != self.task}
+            values = _alone(metric, list(images.values()))
+            columns |= {score: value for score, value in values.items() if value.ndim == 1 and name != self.task}
             if name == self.task:
-                keys, columns["mean_iou"] = list(images), values["mean_iou"]
+                keys, columns[self.headline] = list(images), values[self.headline]
         return {key: {score: float(values[row]) for score, values in columns.items()} for row, key in enumerate(keys)}
+
+
+def _alone(metric: Any, counts: list[NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+    """Each score, (I,) or (I, C), of each of I images alone."""
+    blocks = [counts[start : start + BLOCK] for start in range(0, len(counts), BLOCK)]
+    parts = [metric.weighted(block, np.eye(len(block))) for block in blocks]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _made(name: str, classes: ClassSet, options: Mapping[str, Any]) -> Any:

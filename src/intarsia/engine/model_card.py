@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from intarsia.core.licences import UNKNOWN
+from intarsia.engine.spelling import spelled
 
 if TYPE_CHECKING:
     from intarsia.core import Pixels
@@ -25,7 +26,6 @@ FACTS = {
     "data": "trained on",
     "data_hash": "data hash",
     "epoch": "epochs",
-    "val_mean_iou": "mean IoU on the val split",
     "intarsia": "Intarsia",
 }
 """How what `Recipe.origin` tells is called here; anything else keeps its name."""
@@ -63,7 +63,7 @@ model.predict("image.png").save("answer.png")
 
 def model_card(recipe: Recipe, title: str) -> str:
     """The text of README.md for a saved model."""
-    told = {FACTS.get(name, name): value for name, value in recipe.origin.items() if isinstance(value, str | int | float)}
+    told = {_called(name): value for name, value in recipe.origin.items() if isinstance(value, str | int | float)}
     facts = {
         **{name: f"{value:.4f}" if isinstance(value, float) else value for name, value in told.items()},
         "input": f"{recipe.in_channels} channels at {' x '.join(map(str, recipe.size))} (height x width)",
@@ -88,6 +88,12 @@ def model_card(recipe: Recipe, title: str) -> str:
             )
         ),
     )
+
+
+def _called(fact: str) -> str:
+    """What a fact of `Recipe.origin` is called; a score on the val split by its name."""
+    score = fact.removeprefix("val_")
+    return FACTS.get(fact, fact) if score == fact else f"{spelled(score)} on the val split"
 
 
 def _front(licence: str) -> str:

@@ -15,16 +15,19 @@ from intarsia.core import Sample
 from intarsia.core.catalogue import find
 from intarsia.core.errors import DataError
 from intarsia.core.files import whole_file, write_json
-from intarsia.data.images import read_image
+from intarsia.data.image_sample import image_sample
 from intarsia.decode import decoded, flipped
 from intarsia.engine.checkpoint import write_tensors
 from intarsia.engine.devices import autocast, device_named, precision_for
 from intarsia.engine.loader import collate
 from intarsia.engine.model_card import model_card
+from intarsia.engine.recipe import answered
 from intarsia.engine.sources import network_from
 from intarsia.transforms import evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from intarsia.core import Batch, ClassSet, Image, Output, Segments
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Model", "score", "segment"]
 
 CHANNELS = "Save it with as many, for instance without alpha."
+SURE = 0.5
+"""The score from which on an instance is shown; metrics ask for all."""
 EIGHT_BITS = (
     "Scale it to 0..255 and save it as uint8, as the training images were; a network for 16 bits is trained on such images."
 )
@@ -52,8 +57,7 @@ def score(network: nn.Module, batch: Batch, precision: str) -> Output:
 def segment(network: nn.Module, batch: Batch, recipe: Recipe, precision: str, *, confidence: bool = False) -> list[Segments]:
     """The segments of each image of a batch, at the size of its file, with the confidence of each pixel if so asked."""
     output, classes = score(network, batch, precision), recipe.classes
-    options = {"groups": classes.group_indices, "confidence": confidence}
-    answers: list[Segments] = find("decode", recipe.task)(output, batch.sizes, len(classes), **options)
+    answers: list[Segments] = find("decode", recipe.task)(output, batch.sizes, classes, confidence=confidence, **recipe.decode)
     return answers
 
 
@@ -64,11 +68,20 @@ class Model:
     """
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, *, device: str = "auto", precision: str = "auto", flip: bool = False
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        *,
+        task: str | None = None,
+        decode_args: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        flip: bool = False,
     ) -> None:
+        """`task` and `decode_args` ask the same network otherwise than it was trained to be: see `answered`."""
         self.device = device_named(device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
-        self.recipe = recipe
+        self.recipe = answered(recipe, task, decode_args)
         self.precision = precision_for(precision, self.device)
         self.flip = flip
 
@@ -89,8 +102,18 @@ class Model:
         if self.recipe.pixels.kind == "fixed" and image.dtype != np.uint8:
             raise DataError("image", expected="8-bit values, as in training", received=str(image.dtype), hint=EIGHT_BITS)
         scorer = flipped(self.score) if self.flip else self.score
-        decode, groups = find("decode", self.recipe.task), self.classes.group_indices
-        return decoded(scorer, len(self.classes), decode, confidence=confidence, groups=groups)(image)
+        decode = find("decode", self.recipe.task)
+        return decoded(scorer, self.classes, decode, confidence=confidence, **self.recipe.decode)(image)
+
+    def shown(self, image: Image, min_score: float | None = None) -> Segments:
+        """The answer as people want it: segments of `min_score` or more, left out, of instances those that are surer than not."""
+        answer, least = self(image), SURE if self.recipe.task == "instance" else 0.0
+        return answer.select(answer.scores >= (least if min_score is None else min_score))
+
+    def asked(self, task: str | None = None, decode_args: Mapping[str, Any] | None = None) -> Model:
+        """The same network, asked for another task or by other thresholds."""
+        recipe = answered(self.recipe, task, decode_args)
+        return Model(self.network, recipe, device=str(self.device), precision=self.precision, flip=self.flip)
 
     def score(self, image: NDArray[Any], /, *, stats: NDArray[np.float32] | None = None) -> Output:
         """The network as a Scorer: one image (*S, C), brought to the recipe's size, to its Output in numpy."""
@@ -98,14 +121,19 @@ class Model:
         resized = evaluation(self.recipe.size)(sample, np.random.default_rng(0), None)
         return score(self.network, collate([resized], len(self.classes)), self.precision)
 
-    def predict(self, image: str | Path | NDArray[Any]) -> Sample:
-        """The image, from a file or as an array (H, W, C), with the predicted segments: to be shown, saved or counted."""
-        pixels = read_image(Path(image)) if isinstance(image, str | Path) else image
-        key = Path(image).stem if isinstance(image, str | Path) else ""
+    def predict(
+        self, image: str | Path | NDArray[Any], *, min_score: float | None = None, spacing: tuple[float, ...] | None = None
+    ) -> Sample:
+        """The image, from a file or as an array (H, W, C), with the predicted segments: to be shown, saved or counted.
+
+        Those of `min_score` or more, by default of instances those of 0.5; `model(image)` gives all. `spacing` is mm a pixel along
+        each axis; a GeoTIFF knows its own.
+        """
+        sample = image_sample(Path(image), spacing) if isinstance(image, str | Path) else Sample(image, spacing=spacing)
         try:
-            return Sample(pixels, self(pixels), key, classes=self.classes)
+            return replace(sample, segments=self.shown(sample.image, min_score), classes=self.classes)
         except DataError as error:
-            raise DataError(f"{image}: {error}" if key else str(error)) from error
+            raise DataError(f"{image}: {error}" if sample.key else str(error)) from error
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """`config.json`, `model.safetensors` and a card `README.md`, as the Hugging Face hub expects; the folder is returned."""
@@ -125,6 +153,8 @@ class Model:
         device: str = "auto",
         precision: str = "auto",
         flip: bool = False,
+        task: str | None = None,
+        decode_args: Mapping[str, Any] | None = None,
         revision: str | None = None,
     ) -> Model:
         """From a checkpoint, a folder of `save_pretrained`, a run folder (its best weights), or what others have trained:
@@ -135,4 +165,4 @@ class Model:
         Raises CheckpointError where there is none, or where weights and recipe do not fit.
         """
         network, recipe = network_from(source, file=file, revision=revision)
-        return cls(network, recipe, device=device, precision=precision, flip=flip)
+        return cls(network, recipe, task=task, decode_args=decode_args, device=device, precision=precision, flip=flip)

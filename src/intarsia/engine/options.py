@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from intarsia.core.catalogue import members
 from intarsia.core.errors import OptionError, nearest
 from intarsia.engine.settings import Within, checked, flag, from_toml, to_toml
 
@@ -19,9 +20,11 @@ Share = Annotated[float, Within(0, 1)]
 Amount = Annotated[float, Within(0)]
 
 
+TRAINED: dict[str, Literal["classes", "all", "things"]] = {"semantic": "classes", "instance": "things", "panoptic": "all"}
+"""The segments that a task trains."""
 PLACES = (
-    "format", "data_args", "split", "val_split", "fraction", "waive", "workers", "checkpoint_minutes", "checkpoint_steps", "device",
-    "precision", "channels_last", "compile", "seed", "name", "out", "track",
+    "task", "format", "data_args", "split", "val_split", "fraction", "waive", "workers", "checkpoint_minutes", "checkpoint_steps",
+    "device", "precision", "channels_last", "compile", "seed", "name", "out", "track",
 )  # fmt: skip
 """The options that say what is trained on and where, not how."""
 
@@ -36,6 +39,8 @@ class TrainOptions:
     """
 
     # -- network ---------------------------------------------------------------------------------------------------------------
+    task: Literal["semantic", "instance", "panoptic"] | None = None
+    """A class for each pixel, each object apart, or both at once; left out, what the model is for."""
     model: str | None = None
     """A model of the catalogue (`intarsia models`), or 'package.module:Name'; left out, what start_from brings, else unet."""
     model_args: dict[str, Any] = field(default_factory=dict)
@@ -64,8 +69,8 @@ class TrainOptions:
     """The share of the training images to use, drawn by the seed."""
     waive: tuple[Literal["leak"], ...] = ()
     """Errors in the data to train in spite of: leak, an image that is in two splits."""
-    trained: Literal["classes", "all", "things"] = "classes"
-    """Which segments are trained: merged by class, all one by one, or things only."""
+    trained: Literal["classes", "all", "things"] | None = None
+    """Which segments are trained: merged by class, all one by one, or things only; left out, as the task asks."""
     size: tuple[Count, Count] | None = None
     """Height and width that images are brought to, in training at scale 1 and to evaluate; left out, the first image's."""
     crop: tuple[Count, Count] | None = None
@@ -80,6 +85,10 @@ class TrainOptions:
     """Largest random rotation either way, in degrees."""
     colour: Share = 0.2
     """Strength of random brightness, contrast and saturation."""
+    copy_paste: Share = 0.0
+    """Probability that objects of another image are pasted into a picture."""
+    mosaic: Share = 0.0
+    """Probability that a picture is put together from four."""
     rare_crops: Share = 0.0
     """Probability that a crop is laid around a pixel of a class, drawn by the inverse of its pixels, so that rare ones are seen."""
     workers: Whole | None = None
@@ -116,8 +125,8 @@ class TrainOptions:
     """How the learning rate moves over the steps."""
     warmup: Share = 0.1
     """The share of all steps in which the learning rate rises to its peak."""
-    loss: dict[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0, "dice": 1.0})
-    """Losses and their weights, as name=weight."""
+    loss: dict[str, float] = field(default_factory=dict)
+    """Losses and their weights, as name=weight; left out, the model's own, such as cross_entropy=1 dice=1."""
     loss_args: dict[str, Any] = field(default_factory=dict)
     """Options of the losses, as loss.option=value, such as focal.gamma=2."""
     aux_weight: Amount = 0.4
@@ -131,7 +140,10 @@ class TrainOptions:
     ema: Annotated[float, Within(0, 1, below=True)] = 0.0
     """Decay of the averaged weights, such as 0.999, that are then evaluated and kept; 0 averages nothing."""
     early_stop: Whole = 0
-    """Stop after this many evaluations without a better mean IoU; 0 never stops."""
+    """Stop after this many evaluations without a better score; 0 never stops."""
+
+    decode_args: dict[str, Any] = field(default_factory=dict)
+    """Thresholds by which answers are read from the network, such as score=0.3 for instances."""
 
     # -- running ---------------------------------------------------------------------------------------------------------------
     evaluate_every: Count = 1
@@ -158,6 +170,11 @@ class TrainOptions:
     """Trackers that also get the numbers of each epoch; metrics.csv always does."""
 
     @property
+    def which(self) -> Literal["classes", "all", "things"]:
+        """The segments that are trained, as told or as the task asks."""
+        return self.trained or TRAINED[self.task or "semantic"]
+
+    @property
     def places(self) -> dict[str, Any]:
         """The options that say what is trained on and where, not how, as far as they are not the defaults."""
         return {name: value for name, value in self._given.items() if name in PLACES}
@@ -176,8 +193,9 @@ class TrainOptions:
             object.__setattr__(self, key, value)
         if self.scale[0] > self.scale[1]:
             raise OptionError("--scale", expected="smallest before largest", received=self.scale)
-        if self.rare_crops and not self.augment:
-            raise OptionError("--rare-crops", expected="--augment, which makes the crops", received="--no-augment")
+        for name in ("rare_crops", "copy_paste", "mosaic"):
+            if getattr(self, name) and not self.augment:
+                raise OptionError(flag(name), expected="--augment, which makes the pictures", received="--no-augment")
         if self.start_from is not None and (self.model_args or self.encoder is not None):
             what = "--encoder" if self.encoder is not None else "--model-args"
             raise OptionError(
@@ -189,7 +207,7 @@ class TrainOptions:
             raise OptionError("--mean and --std", expected="as many values each", received=f"{self.mean} and {self.std}")
         if self.std is not None and min(self.std, default=0) <= 0:
             raise OptionError("--std", expected="values above 0", received=self.std)
-        if not self.loss or sum(self.loss.values()) <= 0 or min(self.loss.values()) < 0:
+        if self.loss and (sum(self.loss.values()) <= 0 or min(self.loss.values()) < 0):
             raise OptionError("--loss", expected="at least one name=weight above 0, none below", received=self.loss)
         object.__setattr__(self, "loss_args", _by_loss(self.loss_args, self.loss))
 
@@ -244,9 +262,10 @@ def _by_loss(given: dict[str, Any], losses: dict[str, float]) -> dict[str, dict[
             tables.setdefault(name, {})[option] = value
         else:
             raise OptionError("--loss-args", expected="loss.option=value, such as focal.gamma=2", received=f"{key}={value}")
+    known = losses or members("losses")  # the model's own are not known yet
     for name in tables:
-        if name not in losses:
-            raise OptionError(f"--loss-args {name}", expected="a loss that --loss names", hint=nearest(name, losses))
+        if name not in known:
+            raise OptionError(f"--loss-args {name}", expected="a loss that --loss names", hint=nearest(name, known))
     return tables
 
 

@@ -55,6 +55,8 @@ def pipeline(
         colour=options.colour,
         rare=options.rare_crops,
         chances=chances,
+        copy_paste=options.copy_paste,
+        mosaic=options.mosaic,
     )
 
 
@@ -89,6 +91,6 @@ def augmented(data: Dataset, options: TrainOptions, count: int, chances: tuple[f
     size = options.size or data[0].image.shape[:-1]
     pixels = Pixels().for_image(data[0].image)
     if options.rare_crops and chances is None:
-        chances = rare_chances(pixel_counts(data, data.classes.channels, which=options.trained)[0], len(data.classes))
-    examples = Examples(data, data.classes, pixels, pipeline(size, options, chances=chances), options.trained, options.seed)
+        chances = rare_chances(pixel_counts(data, data.classes.channels, which=options.which)[0], len(data.classes))
+    examples = Examples(data, data.classes, pixels, pipeline(size, options, chances=chances), options.which, options.seed)
     return [examples[0, index, 0] for index in range(min(count, len(data)))]

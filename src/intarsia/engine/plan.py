@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from intarsia.core.errors import DataError
 from intarsia.data.dataset import TOGETHER
 from intarsia.data.open import open_dataset
 from intarsia.engine.data_facts import DataFacts, data_facts
+from intarsia.engine.machine import Machine, machine
 from intarsia.engine.options import TrainOptions
+from intarsia.engine.planned_network import choose_balance, choose_network, choose_task
 from intarsia.engine.settings import to_toml
 
 if TYPE_CHECKING:
@@ -39,10 +37,6 @@ HELD_BACK = 0.2
 """The share of the images that chooses the best weights, where there is no val split."""
 FEW, PIECES = 8, (16, 36)
 """Rasters below which pieces of them are trained and held back, and how many pieces there are to be."""
-IMBALANCED, RARE = 20.0, 0.01
-"""How many times the rarest class the most frequent one must be to weigh classes, and the share below which crops go after it."""
-ENCODERS = {"cpu": ("mobilenetv2_100", "timm/mobilenetv2_100.ra_in1k"), "cuda": ("resnet50", "timm/resnet50.a1_in1k")}
-"""The encoder for a kind of device, and where the hub has its weights."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +46,6 @@ class Choice:
     option: str
     value: Any
     why: str
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a training would run on."""
-
-    device: str
-    """cpu or cuda."""
-    cores: int
-    memory: float
-    """GiB of the device."""
-    weights: bool
-    """Whether timm's weights can be had: from the cache, or because the hub can be reached."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +88,10 @@ class Plan:
         return "\n".join([head, f"values: of each image scaled to 0..1 {own}", f"pixels: {shares}", "", *rows])
 
 
-def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train") -> Plan:
+def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train", task: str | None = None) -> Plan:
     """The plan for a data set; without splits a fifth of the images is held back for validation.
 
-    `on` is this machine where it is left out.
+    `on` is this machine and `task` what the labels hold, where they are left out.
     """
     on = on or machine()
     choices: list[Choice] = []
@@ -123,39 +104,15 @@ def make_plan(data: Dataset, on: Machine | None = None, *, split: str = "train")
     facts = data_facts(divided.split(split))
     if not facts.shares:
         raise DataError(data.where, expected="labelled pixels to plan by", received="none", hint="`intarsia doctor` says more.")
-    _network(choose, on, facts)
+    task = choose_task(choose, facts, task)
+    choose_network(choose, on, facts, task)
     height, width = _size(choose, whole, facts)
     batch = _batch(choose, on, height * width)
     _augmentation(choose, facts)
-    _balance(choose, facts)
-    _schedule(choose, facts, on, batch)
+    if task == "semantic":
+        choose_balance(choose, facts)
+    _schedule(choose, facts, on, batch, task)
     return Plan(divided, facts, on, tuple(choices))
-
-
-def machine() -> Machine:
-    """The device that `auto` would take, its memory, and whether pretrained weights can be had."""
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if torch.cuda.is_available():
-        return Machine("cuda", cores, torch.cuda.get_device_properties(0).total_memory / 2**30, _weights("cuda"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 8.0
-    return Machine("cpu", cores, memory, _weights("cpu"))
-
-
-def _weights(device: str) -> bool:
-    """Whether the encoder's weights are in the cache, or the hub answers within two seconds."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    if isinstance(try_to_load_from_cache(ENCODERS[device][1], "model.safetensors"), str):
-        return True
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        socket.create_connection(("huggingface.co", 443), timeout=2).close()
-    except OSError:
-        return False
-    return True
 
 
 def _cut(choose: Any, data: Dataset) -> Dataset:
@@ -200,25 +157,10 @@ def _tile(sizes: Sequence[tuple[int, ...]]) -> int:
     return min(sides, key=lambda side: (short(side), -side), default=LARGE)
 
 
-def _network(choose: Any, on: Machine, facts: DataFacts) -> None:
-    encoder = ENCODERS[on.device][0]
-    fast = "the fastest on a CPU of those that know ImageNet" if on.device == "cpu" else "strong, and quick on a GPU"
-    if on.weights:
-        choose("model", "unet", "keeps fine detail, learns from few images")
-        choose("encoder", encoder, fast)
-        choose("weights", "timm", "a network that knows photographs needs fewer of yours")
-        choose("encoder_lr_factor", 0.5, "what it knows is changed more slowly than what is new")
-    else:
-        choose("model", "unet", "keeps fine detail, learns from few images; from scratch, because no weights can be had here")
-        choose("model_args", {"widths": (24, 48, 96, 192)}, "a quarter of the paper's widths, one level less")
-        choose("mean", facts.mean, "that of these images, their values scaled to 0..1")
-        choose("std", facts.std, "likewise")
-
-
 def _size(choose: Any, data: Dataset, facts: DataFacts) -> tuple[int, int]:
     """What is trained at a time, height and width."""
     height, width = facts.size
-    large = float(np.sqrt(np.median(facts.areas))) if len(facts.areas) else 0.0
+    large = facts.length
     if max(height, width) > LARGE and large > LARGE / 2:  # pieces would show parts of things
         shrink = max(LARGE / 2 / large, LARGE / max(height, width))
         height, width = (max(COARSE, round(extent * shrink / COARSE) * COARSE) for extent in (height, width))
@@ -259,20 +201,7 @@ def _augmentation(choose: Any, facts: DataFacts) -> None:
         choose("scale", (0.75, 2.0), f"{why}; things come near and go far")
 
 
-def _balance(choose: Any, facts: DataFacts) -> None:
-    rarest, share = list(facts.shares.items())[-1]
-    if facts.imbalance > IMBALANCED:
-        choose(
-            "class_weights",
-            "sqrt_median_frequency",
-            f"the rarest class, {rarest}, has {share * 100:.2g}% of the pixels, the most frequent {facts.imbalance:.0f} times that",
-        )
-    if share < RARE:
-        choose("rare_crops", 0.3, f"{rarest} would hardly be in a random piece")
-    choose("loss", {"cross_entropy": 1.0, "dice": 1.0}, "every pixel counts, and every class, however small")
-
-
-def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
+def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int, task: str) -> None:
     images = max(1, facts.images)
     steps = STEPS[on.device] * (min(max(on.cores, 2), 8) if on.device == "cpu" else 1)
     epochs = max(10, min(400, round(steps * batch / images)))
@@ -280,7 +209,7 @@ def _schedule(choose: Any, facts: DataFacts, on: Machine, batch: int) -> None:
     choose("lr", 1e-3, "the peak of a one-cycle; `intarsia lr-find` can tell better")
     choose("weight_decay", 0.02, "against learning the images by heart")
     choose("ema", 0.99 if epochs * images // batch < 3000 else 0.999, "averaged weights jitter less at the end")
-    if min(facts.size) >= 256:
+    if min(facts.size) >= 256 and task == "semantic":
         choose("half_size", 0.4, "the first part at half size takes a quarter of the time")
     every = max(1, epochs // 20)
     choose("evaluate_every", every, f"{-(-epochs // every)} evaluations on the way")

@@ -11,6 +11,7 @@ from intarsia.draw.save import save
 from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
 from intarsia.engine.measures import Measures
 from intarsia.engine.saved import write_scores
+from intarsia.engine.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,12 +60,13 @@ def evaluate_and_draw(
     worst = list(rows)[:PICTURES]
     spaced = [data.keys[index] for index in evenly_spaced(len(data), PICTURES)]
     names = {key: f"{key}.png" for key in spaced} | {key: f"worst_{rank}_{key}.png" for rank, key in enumerate(worst, 1)}
+    objects = model.recipe.task != "semantic"
     for key, name in names.items():  # a key may hold the folder of its split
         sample = data[data.keys.index(key)]
         if sample.segments is not None:
-            title = f"{key}: mean IoU {rows[key]['mean_iou']:.3f}"
+            title = f"{key}: {spelled(metric.headline)} {rows[key][metric.headline]:.3f}"
             save(
-                comparison(sample.image, sample.segments, model(sample.image), data.classes, title=title),
+                comparison(sample.image, sample.segments, model.shown(sample.image), data.classes, title=title, objects=objects),
                 out / name.replace("/", "_"),
             )
     return scores

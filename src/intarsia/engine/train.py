@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate.utils import broadcast
 
+from intarsia.core.catalogue import find
 from intarsia.core.errors import CheckpointError, TrainingDiverged
 from intarsia.core.files import write_json
 from intarsia.engine.averaging import averaged
@@ -20,7 +21,7 @@ from intarsia.engine.evaluate import evaluate_network
 from intarsia.engine.optimisers import set_schedule
 from intarsia.engine.progress import Progress as ProgressBar
 from intarsia.engine.state import Progress, load_state, save_state
-from intarsia.engine.watch import never_predicted, news, unpredicted, watch
+from intarsia.engine.watch import never_predicted, news, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,6 +94,7 @@ def train(
     for row in progress.rows:  # trackers begin anew, so that none holds an epoch twice
         tell(callbacks, row)
     steps = parts.order(range(1)).steps_per_epoch
+    metric = find("metrics", parts.recipe.task)
     started = saved = perf_counter()
     started -= progress.seconds
 
@@ -113,6 +115,7 @@ def train(
             parts.begin(done)
             while progress.step < steps and done < 1:
                 rate = set_schedule(parts.optimiser, options, done)
+                parts.anneal(done)
                 clock = perf_counter()
                 micro = list(islice(stream, options.accumulate))
                 waited = perf_counter() - clock
@@ -143,13 +146,13 @@ def train(
                     kept, val_data, parts.recipe, precision=parts.precision, batch_size=options.batch_size, workers=parts.workers
                 ).compute()
                 table = str(scores)
-                row |= {f"val_{name}": getattr(scores, name) for name in ("pixel_accuracy", "mean_iou", "mean_dice")}
-                progress.unpredicted.append(unpredicted(scores))
+                row |= {f"val_{name}": scores[name] for name in metric.told}
+                progress.unpredicted.append(scores.unpredicted())
                 progress.stale += 1
-                if not scores.mean_iou <= progress.best:  # so said, the first is kept even where the score is undefined
-                    progress.best, progress.stale = scores.mean_iou, 0
+                if not scores[metric.headline] <= progress.best:  # so said, the first is kept even where the score is undefined
+                    progress.best, progress.stale = scores[metric.headline], 0
                     if main:
-                        keep(kept, parts.recipe, run.best, epoch, scores.mean_iou)
+                        keep(kept, parts.recipe, run.best, epoch, row, metric.headline)
                         write_json(
                             run.folder / "metrics.json", {"split": options.val_split, "epoch": epoch + 1, **scores.to_dict()}
                         )
@@ -159,14 +162,14 @@ def train(
             bar.end_epoch(row, table)
             if main:
                 past = 1.0 if is_over(options, progress, done) else done
-                found = watch(progress.rows)
+                found = watch(progress.rows, metric.headline)
                 if table is not None:  # between evaluations the latest is of an earlier stage than `past`
                     found |= never_predicted(progress.unpredicted, past, parts.class_shares, tried(options))
                 for text in news(found, progress.told, epoch + 1, run.folder):
                     bar.say(f"watch: {text}")
                     if warn:
                         warn(text)
-                keep(kept, parts.recipe, run.last, epoch, row.get("val_mean_iou"))
+                keep(kept, parts.recipe, run.last, epoch, row, metric.headline)
             saved = save()
             tell(callbacks, row)
     accelerator.wait_for_everyone()
@@ -252,7 +255,7 @@ def tell(callbacks: Sequence[Callable[[Mapping[str, float]], None]], row: Mappin
         callback(row)
 
 
-def keep(network: nn.Module, recipe: Recipe, path: Path, epoch: int, mean_iou: float | None) -> None:
-    """A checkpoint whose header also says when it was taken and how well it did."""
-    origin = {**recipe.origin, "epoch": epoch + 1, "val_mean_iou": mean_iou}
+def keep(network: nn.Module, recipe: Recipe, path: Path, epoch: int, row: Mapping[str, float], headline: str) -> None:
+    """A checkpoint whose header also says when it was taken and how well it did, where it was evaluated."""
+    origin = {**recipe.origin, "epoch": epoch + 1, f"val_{headline}": row.get(f"val_{headline}")}
     write_tensors(path, network.state_dict(), replace(recipe, origin=origin).to_dict())

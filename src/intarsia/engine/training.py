@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from accelerate.utils import broadcast_object_list
 
+from intarsia.core.catalogue import find
 from intarsia.draw.curves import curves, lr_curve
 from intarsia.draw.save import save
 from intarsia.engine.devices import accelerator_for
@@ -35,7 +36,7 @@ def start(data: Dataset, options: TrainOptions, *, callbacks: Callbacks = (), wa
     """Makes a run folder and trains into it. Whatever the options ask for in vain is told before the folder is made."""
     parts = Ingredients(data, options, accelerator_for(options))
     trackers(Path(), options)  # tells what is not installed; nothing is opened before the first row
-    folder = [str(new_run(data, options, parts.recipe).folder) if parts.accelerator.is_main_process else ""]
+    folder = [str(new_run(data, parts.options, parts.recipe).folder) if parts.accelerator.is_main_process else ""]
     broadcast_object_list(folder)  # one folder for all processes
     return _trained(data, parts, Run(Path(folder[0])), callbacks, warn, quiet)
 
@@ -63,7 +64,7 @@ def _trained(data: Dataset, parts: Ingredients, run: Run, callbacks: Callbacks, 
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"`intarsia resume {run.folder}` goes on" if run.state.exists() else "") from None
     if main:
-        save(curves(rows), run.folder / "curves.png")
+        save(curves(rows, find("metrics", parts.recipe.task).headline), run.folder / "curves.png")
         best = Model.from_pretrained(run.best, device=str(parts.accelerator.device), precision=parts.precision)
         evaluate_and_draw(best, data.split(options.val_split), run.folder / "val", split=options.val_split)
     parts.accelerator.wait_for_everyone()

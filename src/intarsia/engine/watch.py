@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from math import isnan
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from intarsia.core.files import whole_file
+from intarsia.engine.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Mapping[str, float]]
 
-__all__ = ["never_predicted", "news", "unpredicted", "watch"]
+__all__ = ["never_predicted", "news", "watch"]
 
 WAIT = 0.3
 """The share of waiting for data, in two epochs running, from which on it is told."""
@@ -27,17 +28,17 @@ MOST = 0.5
 """The share of all classes above which those never predicted are no matter of each class."""
 
 
-def watch(rows: Rows) -> dict[str, str]:
+def watch(rows: Rows, headline: str = "mean_iou") -> dict[str, str]:
     """What is wrong after these epochs, by kind: `data`, `overfitting`, `rate too high`, `nothing learnt`; mostly nothing.
 
     A row holds `epoch`, `loss`, `lr`, `wait` (the share of the time spent waiting for data) and, where it was evaluated,
-    `val_mean_iou`; what is missing is not judged.
+    its `headline`, such as `val_mean_iou`; what is missing is not judged.
 
     >>> watch([{"epoch": 1, "loss": 1.0, "wait": 0.5}, {"epoch": 2, "loss": 0.8, "wait": 0.4}])
     {'data': 'Training waits for data 40% of the time: more --workers (or a smaller --size) would make it faster.'}
     """
     rules = {"data": _waiting, "overfitting": _overfitting, "rate too high": _rising, "nothing learnt": _flat}
-    found = {kind: rule(rows) for kind, rule in rules.items()}
+    found = {kind: rule(rows, headline) for kind, rule in rules.items()}
     return {kind: text for kind, text in found.items() if text}
 
 
@@ -73,12 +74,6 @@ def never_predicted(
     return {f"never predicted: {name}": _never(name, known.get(name, 0.0), name in ever, tried) for name in lasting}
 
 
-def unpredicted(scores: Any) -> list[str]:
-    """The classes that an evaluation's truth holds and no answer."""
-    table = zip(scores.names, scores.share, scores.precision, strict=True)
-    return [name for name, share, precision in table if share > 0 and isnan(precision)]
-
-
 def news(found: Mapping[str, str], told: dict[str, str], epoch: int, folder: Path | None = None) -> list[str]:
     """What is not in `told` yet, put there with its epoch, and the whole of it in watch.txt of `folder`."""
     fresh = {kind: text for kind, text in found.items() if kind not in told}
@@ -105,19 +100,19 @@ def _never(name: str, share: float, before: bool, tried: Collection[str]) -> str
     return f"Class {name!r} {when}, and has {share * 100:.3g}% of the training pixels. Try {advice}."
 
 
-def _waiting(rows: Rows) -> str:
+def _waiting(rows: Rows, headline: str) -> str:
     shares = [row.get("wait", 0.0) for row in rows[-2:]]
     if len(shares) < 2 or min(shares) <= WAIT:
         return ""
     return f"Training waits for data {shares[-1]:.0%} of the time: more --workers (or a smaller --size) would make it faster."
 
 
-def _overfitting(rows: Rows) -> str:
+def _overfitting(rows: Rows, headline: str) -> str:
     """Means of three evaluations have fallen by 0.02 from the highest, and by 2.5 times the jitter, while the loss fell by 5 %."""
-    scored = [row for row in rows if not isnan(row.get("val_mean_iou", float("nan")))]
+    scored = [row for row in rows if not isnan(row.get(f"val_{headline}", float("nan")))]
     if len(scored) < 6:
         return ""
-    values = [row["val_mean_iou"] for row in scored]
+    values = [row[f"val_{headline}"] for row in scored]
     means = [fmean(values[start : start + 3]) for start in range(len(values) - 2)]
     jitter = median(abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False))
     best = max(range(len(values)), key=values.__getitem__)
@@ -126,14 +121,15 @@ def _overfitting(rows: Rows) -> str:
     if best >= len(values) - 3 or fallen < max(0.02, 2.5 * jitter) or drop < 0.05 * abs(scored[best]["loss"]):
         return ""
     return (
-        f"Overfitting: mean IoU on the val split was best in epoch {scored[best]['epoch']:.0f} ({values[best]:.3f}) and is now "
-        f"{values[-1]:.3f}, while the training loss went on falling ({scored[best]['loss']:.3g} to {scored[-1]['loss']:.3g}). "
+        f"Overfitting: {spelled(headline)} on the val split was best in epoch {scored[best]['epoch']:.0f} ({values[best]:.3f}) and "
+        f"is now {values[-1]:.3f}, while the training loss went on falling ({scored[best]['loss']:.3g} to "
+        f"{scored[-1]['loss']:.3g}). "
         "The best weights are kept. Try fewer --epochs or --early-stop 5, stronger augmentation (--scale 0.5 2, --rotation 10, "
         "--colour 0.4), more --weight-decay, or more data."
     )
 
 
-def _rising(rows: Rows) -> str:
+def _rising(rows: Rows, headline: str) -> str:
     """Both latest losses lie above the lowest before them, by a quarter of the first."""
     losses = [row["loss"] for row in rows]
     if len(losses) < 3 or min(losses[-2:]) < (lowest := min(losses[:-2])) + 0.25 * abs(losses[0]):
@@ -144,12 +140,12 @@ def _rising(rows: Rows) -> str:
     )
 
 
-def _flat(rows: Rows) -> str:
+def _flat(rows: Rows, headline: str) -> str:
     """Five epochs within 10 % that end less than 2 % below where they began, by the means of two, and no score that would say that
     there is nothing left to learn.
     """
     losses = [row["loss"] for row in rows]
-    scores = [row["val_mean_iou"] for row in rows if "val_mean_iou" in row]
+    scores = [row[f"val_{headline}"] for row in rows if f"val_{headline}" in row]
     if len(losses) < 5 or max(scores, default=0.0) >= 0.5:
         return ""
     fallen, jitter = fmean(losses[:2]) - fmean(losses[-2:]), max(losses) - min(losses)

@@ -6,7 +6,7 @@ groups of classes, is several such questions; here, and nowhere else, it is take
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from intarsia.core.errors import InvalidNoun
-from intarsia.core.output import Dense
+from intarsia.core.output import Dense, Regions
 from intarsia.losses._class_sums import ClassSums, class_sums
 from intarsia.losses._labels import at_least_float32
 
@@ -72,14 +72,19 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Prepared(Dense):
-    """An output at the size of the labels, taken apart: several losses share it."""
+    """An output whose logits have come to the size of the labels, taken apart: several losses share it. Centre and offset stay on
+    the grid that they came on."""
 
     parts: tuple[Part, ...] = ()
 
+    def __post_init__(self) -> None:
+        """No check: grids of two sizes are meant."""
+
 
 def dense_loss(output: Output, targets: Targets, loss: Callable[[Part], Tensor]) -> Tensor:
-    """The weighted sum of `loss` over the parts of a Dense output."""
-    ready = output if isinstance(output, Prepared) else prepared(output, targets)
+    """The weighted sum of `loss` over the parts of a Dense output, or of the semantic branch of Regions."""
+    dense = output.semantic if isinstance(output, Regions) and output.semantic is not None else output
+    ready = dense if isinstance(dense, Prepared) else prepared(dense, targets)
     return torch.stack([part.weight * loss(part) for part in ready.parts]).sum()
 
 
@@ -107,8 +112,14 @@ def prepared(
         if weight:
             ready.append(_at_label_size(one, targets))
             parts += _parts(ready[-1].logits, targets, groups, weight)
-    values = {field.name: getattr(ready[0], field.name) for field in fields(Dense)}
-    return Prepared(**values | {"aux": tuple(ready[1:])}, parts=tuple(parts))
+    return Prepared(
+        logits=ready[0].logits,
+        centre=output.centre,
+        offset=output.offset,
+        aux=tuple(ready[1:]),
+        align_corners=output.align_corners,
+        parts=tuple(parts),
+    )
 
 
 def _parts(logits: Tensor, targets: Targets, groups: Sequence[Sequence[int]], weight: float) -> list[Part]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.ops.boundaries import boundary_points, edges, hidden_points, parted, parting
+from intarsia.ops.boundaries import band, boundary_points, edges, hidden_points, parted, parting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.int64]
 
-__all__ = ["outlines"]
+__all__ = ["bands", "outlines"]
 
 
 def outlines(
@@ -41,3 +41,17 @@ def outlines(
     sure, found = (boundary_points(side, edges(side, known, frame=frame), count) for side, known in closed)
     maybe = map(np.concatenate, zip(sure, hidden_points(truth, pieces, count), strict=True))
     return zip(sure, found, maybe, strict=True)
+
+
+def bands(
+    truth: NDArray[Any], guess: NDArray[Any], pieces: NDArray[np.int32] | None, count: int, width: int
+) -> list[NDArray[np.bool_]]:
+    """(*S) of truth and of prediction the pixels within `width` of another label or of the outside, where the truth is not void.
+
+    `pieces` are those of the void, None without any; the truth's labels are 0..count-1 elsewhere.
+    """
+    if pieces is None:
+        return [band(labels, width) for labels in (truth, guess)]
+    parts = parting(truth, pieces, count, frame=True)
+    closed = (parted(labels, pieces, parts) for labels in (truth, guess))
+    return [band(labels, width, known) & (pieces == 0) for labels, known in closed]

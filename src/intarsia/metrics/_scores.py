@@ -1,4 +1,4 @@
-"""The scores of a further measure, as a record that prints, and goes into JSON."""
+"""The scores of a measure, as a record that prints, and goes into JSON."""
 
 from __future__ import annotations
 
@@ -31,10 +31,18 @@ class Scores:
     """95 % bootstrap intervals over images, (2,) or (C, 2); empty where none were drawn."""
     options: dict[str, Any] = field(default_factory=dict)
     """What the measure was asked with."""
+    missed: tuple[str, ...] = ()
+    """The classes that the truth holds and no answer, where the measure knows."""
+    measures: dict[str, Any] = field(default_factory=dict)
+    """The scores of the further measures that were asked for, by name, such as `scores.measures["boundary"]`."""
 
     def __getitem__(self, name: str) -> Any:
         """One of `values`."""
         return self.values[name]
+
+    def unpredicted(self) -> list[str]:
+        """The classes that the truth holds and no answer."""
+        return list(self.missed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, per-class ones by name, None where a score is not defined."""
@@ -48,6 +56,7 @@ class Scores:
             **{name: named(value, by_class[name]) for name, value in self.values.items()},
             "intervals": {name: named(ends, by_class[name]) for name, ends in self.intervals.items()},
             "options": {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()},
+            **{name: scores.to_dict() for name, scores in self.measures.items()},
         }
 
     def __str__(self) -> str:
@@ -57,7 +66,7 @@ class Scores:
         lines = [self.about]
         lines += [f"{name:<{width}}  {_cell(value)}{_ends(value, self.intervals.get(name))}" for name, value in single.items()]
         if columns:
-            rows = [["class", *(name.replace("_", " ") for name in columns)]]
+            rows = [["class", *(name.removeprefix("class_").replace("_", " ") for name in columns)]]
             for index, name in enumerate(self.names):
                 cells = [_cell(self.values[column][index], self.values[column]) for column in columns]
                 ends = self.intervals.get(columns[0])
@@ -67,7 +76,7 @@ class Scores:
             signs = "<" + ">" * len(columns)
             lines.append("")
             lines += ["  ".join(map("{:{}{}}".format, row, signs, widths)).rstrip() for row in rows]
-        return "\n".join(lines)
+        return "\n\n".join(("\n".join(lines), *map(str, self.measures.values())))
 
 
 def _cell(value: Any, column: Any = None) -> str:

@@ -59,6 +59,17 @@ class SemanticScores:
     measures: dict[str, Any] = field(default_factory=dict)
     """The scores of the further measures that were asked for, by name, such as `scores.measures["boundary"]`."""
 
+    def __getitem__(self, name: str) -> Any:
+        """A score by its name, a number or (C,)."""
+        if name not in (*SCALARS, *PER_CLASS):
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def unpredicted(self) -> list[str]:
+        """The classes that the truth holds and no answer."""
+        table = zip(self.names, self.share, self.precision, strict=True)
+        return [name for name, share, precision in table if share > 0 and np.isnan(precision)]
+
     @property
     def absent(self) -> tuple[str, ...]:
         """The classes found neither in the truth nor in the prediction: their scores are nan and no mean holds them."""

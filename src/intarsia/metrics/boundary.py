@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from intarsia.metrics._counted import Counted, check_number, holds, label_maps, mean_defined, ratio
-from intarsia.metrics._outlines import outlines
+from intarsia.metrics._outlines import bands, outlines
 from intarsia.metrics._scores import Scores
-from intarsia.ops.boundaries import band, nearest_distances, parted, parting, void_pieces
+from intarsia.ops.boundaries import nearest_distances, void_pieces
 from intarsia.ops.runs import joint_histogram
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Boundary(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = {"mean_boundary_iou": 1.0, "mean_boundary_f1": 1.0}
+    headline: ClassVar[str] = "mean_boundary_iou"
     by_class: ClassVar[tuple[str, ...]] = ("boundary_iou", "boundary_f1")
 
     def __init__(
@@ -86,7 +87,8 @@ class Boundary(Counted):
         count = np.zeros((len(self.classes), 5))
         for members, wanted, given, known in label_maps(truth, prediction, self.classes, key):
             pieces = None if known is None else void_pieces(known)
-            here, there = _bands(wanted, given, pieces, nothing, width)
+            rims = bands(wanted, given, pieces, nothing + 2, width)
+            here, there = (np.where(rim, labels, nothing) for rim, labels in zip(rims, (wanted, given), strict=True))
             joint = joint_histogram(here, there, nothing + 3, nothing + 3)  # classes, nothing (also where no band is), void, none
             count[members, 0] = np.diagonal(joint)[members]
             count[members, 1], count[members, 2] = joint.sum(axis=1)[members], joint.sum(axis=0)[members]
@@ -104,10 +106,10 @@ class Boundary(Counted):
 
         Raises IntarsiaError when nothing was counted.
         """
-        images, _, values, ends = self.computed(intervals, seed)
+        counts, values, ends = self.computed(intervals, seed)
         band, tolerance = self.options["width"], self.options["tolerance"]
         about = f"boundary: band {band:g}, tolerance {tolerance:g} of the diagonal; values are 0..1, F1 is a mean over images"
-        return Scores(about, self.classes.names, images, values, ends, self.options)
+        return Scores(about, self.classes.names, len(counts), values, ends, self.options)
 
     def scores(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Every score, (R,) or (R, C), of R rows of sums over images."""
@@ -119,17 +121,6 @@ class Boundary(Counted):
             "boundary_iou": iou,
             "boundary_f1": mean_f1,
         }
-
-
-def _bands(
-    truth: NDArray[Any], guess: NDArray[Any], pieces: NDArray[np.int32] | None, nothing: int, width: int
-) -> list[NDArray[Any]]:
-    """(*S) of truth and of prediction the labels within the band, `nothing` elsewhere."""
-    if pieces is None:
-        return [np.where(band(labels, width), labels, nothing) for labels in (truth, guess)]
-    parts = parting(truth, pieces, nothing + 2, frame=True)
-    closed = (parted(labels, pieces, parts) for labels in (truth, guess))
-    return [np.where(band(labels, width, known) & (pieces == 0), labels, nothing) for labels, known in closed]
 
 
 def _f1(truth: NDArray[Any], guess: NDArray[Any], maybe: NDArray[Any], tolerance: float) -> float:

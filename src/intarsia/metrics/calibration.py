@@ -69,6 +69,7 @@ class Calibration(Counted):
         "maximum_calibration_error": 0.0,
         "top_label_brier": 0.0,
     }
+    headline: ClassVar[str] = "expected_calibration_error"
     confident: ClassVar[bool] = True
 
     def __init__(
@@ -103,12 +104,13 @@ class Calibration(Counted):
 
         Raises IntarsiaError when nothing was counted.
         """
-        images, total, values, ends = self.computed(intervals, seed)
+        counts, values, ends = self.computed(intervals, seed)
+        total = np.sum(counts, axis=0)  # (bins, 4)
         about = f"calibration: {self.options['bins']} bins of confidence; values are 0..1, best 0"
         rows = np.stack([total[:, 0], ratio(total[:, 1], total[:, 0]), ratio(total[:, 2], total[:, 0])], axis=1)
-        return CalibrationScores(about, self.classes.names, images, values, ends, self.options, rows)
+        return CalibrationScores(about, self.classes.names, len(counts), values, ends, self.options, bins=rows)
 
-    def _ordered(self, counts: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    def _ordered(self, counts: Any, order: NDArray[np.int64]) -> Any:
         """Of no class."""
         return counts
 

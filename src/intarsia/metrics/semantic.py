@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.core.errors import InvalidNoun
-from intarsia.metrics._counted import Counted, mean_defined, ratio
+from intarsia.metrics._counted import Counted, check_pair, mean_defined, ratio
 from intarsia.metrics._semantic_scores import RATIOS, SCALARS, SemanticScores
 from intarsia.ops.runs import joint_histogram
 
@@ -60,6 +59,8 @@ class Semantic(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = dict.fromkeys(SCALARS, 1.0)
+    headline: ClassVar[str] = "mean_iou"
+    told: ClassVar[tuple[str, ...]] = ("pixel_accuracy", "mean_iou", "mean_dice")
     by_class: ClassVar[tuple[str, ...]] = (*RATIOS, "share")
 
     def __init__(self, classes: ClassSet, *, keys: Iterable[str] = (), counts: NDArray[np.int64] | None = None) -> None:
@@ -70,10 +71,7 @@ class Semantic(Counted):
 
     def update(self, truth: Segments, prediction: Segments, key: str = "") -> None:
         """Count one image or tile; both hold class indices of `classes`. Raises InvalidNoun for other sizes or classes."""
-        if truth.size != prediction.size:
-            raise InvalidNoun(f"prediction {key!r}", expected=f"the truth's size {truth.size}", received=prediction.size)
-        for name, segments in (("truth", truth), ("prediction", prediction)):
-            segments.check_classes(len(self.classes), name)
+        check_pair(truth, prediction, self.classes, key)
         count = np.zeros((len(self.classes) + 2, len(self.classes) + 2), np.int64)
         for group in self.classes.groups:
             (rows, table), (columns, other) = (self._rows(segments, group) for segments in (truth, prediction))
@@ -86,9 +84,10 @@ class Semantic(Counted):
 
         Raises IntarsiaError when nothing was counted.
         """
-        images, total, values, ends = self.computed(intervals, seed)
+        counts, values, ends = self.computed(intervals, seed)
         ends.pop("share", None)
-        return SemanticScores(names=self.classes.names, images=images, **values, confusion=total, intervals=ends)
+        total = np.sum(counts, axis=0)
+        return SemanticScores(names=self.classes.names, images=len(counts), **values, confusion=total, intervals=ends)
 
     def truth(self, count: NDArray[np.int64]) -> NDArray[np.int64]:
         """(C+1,) the pixels of each class, and of nothing, in the truth of an image's counts."""
@@ -98,7 +97,7 @@ class Semantic(Counted):
         """1 for every score but the share, which says nothing of the prediction."""
         return None if name == "share" else 1.0
 
-    def _ordered(self, counts: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    def _ordered(self, counts: Any, order: NDArray[np.int64]) -> Any:
         """Rows and columns of (I, C+1, C+2); nothing and void stay last."""
         count = len(order)
         return counts[:, [*order, count]][:, :, [*order, count, count + 1]]

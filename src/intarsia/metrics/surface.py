@@ -60,6 +60,7 @@ class Surface(Counted):
     """
 
     perfect: ClassVar[dict[str, float]] = {f"mean_{name}": float(name == "surface_dice") for name in DISTANCES}
+    headline: ClassVar[str] = "mean_hd95"
     by_class: ClassVar[tuple[str, ...]] = DISTANCES
 
     def __init__(
@@ -110,11 +111,12 @@ class Surface(Counted):
 
         Raises IntarsiaError when nothing was counted.
         """
-        images, total, values, ends = self.computed(intervals, seed)
+        counts, values, ends = self.computed(intervals, seed)
+        total = np.sum(counts, axis=0)  # (C, 6)
         unit = "pixels" if self.options["spacing"] is None else "the unit of the spacing"
         about = f"surface: distances in {unit}, surface Dice 0..1 at tolerance {self.options['tolerance']:g}; means over images"
         seen = {"images": total[:, 4].astype(np.int64), "one_sided": total[:, 5].astype(np.int64)}
-        return Scores(about, self.classes.names, images, values | seen, ends, self.options)
+        return Scores(about, self.classes.names, len(counts), values | seen, ends, self.options)
 
     def scores(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Every score, (R,) or (R, C), of R rows of sums over images."""

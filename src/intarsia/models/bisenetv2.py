@@ -44,7 +44,8 @@ class BiSeNetV2(nn.Module):
     ((2, 5, 5, 7), 4, 0)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Yu et al. 2020, arXiv 2004.02147"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -46,7 +46,8 @@ class DDRNet(nn.Module):
     ((2, 5, 5, 7), 1, 0)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Hong et al. 2021, arXiv 2101.06085"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -44,7 +44,8 @@ class DeepLabV3(nn.Module):
     (2, 5, 3, 4)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Chen et al. 2017, arXiv 1706.05587"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -48,7 +48,8 @@ class DeepLabV3Plus(nn.Module):
     (2, 5, 9, 13)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Chen et al. 2018, arXiv 1802.02611"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -40,7 +40,8 @@ class DilatedFCN(nn.Module):
     (2, 5, 5, 7)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Long et al. 2015, arXiv 1411.4038; dilation: Yu and Koltun 2016, arXiv 1511.07122"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -40,7 +40,8 @@ class EncoderDecoder(nn.Module):
     (2, 5, 33, 50)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "tutorials; U-Net without skips"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -61,7 +61,8 @@ class FCN(nn.Module):
     (2, 5, 33, 50)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Long et al. 2015, arXiv 1411.4038"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

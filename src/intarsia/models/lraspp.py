@@ -44,7 +44,8 @@ class LRASPP(nn.Module):
     (2, 5, 5, 7)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Howard et al. 2019, arXiv 1905.02244"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

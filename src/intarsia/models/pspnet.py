@@ -44,7 +44,8 @@ class PSPNet(nn.Module):
     (2, 5, 5, 7)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Zhao et al. 2017, arXiv 1612.01105"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -77,7 +77,8 @@ class SegFormer(nn.Module):
     (2, 5, 9, 13)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Xie et al. 2021, arXiv 2105.15203"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -43,7 +43,8 @@ class SegNet(nn.Module):
     (2, 5, 33, 50)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Badrinarayanan et al. 2015, arXiv 1511.00561"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -49,7 +49,8 @@ class UNet(nn.Module):
     (2, 5, 33, 50)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Ronneberger et al. 2015, arXiv 1505.04597"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

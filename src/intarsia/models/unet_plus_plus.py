@@ -48,7 +48,8 @@ class UNetPlusPlus(nn.Module):
     ((2, 5, 33, 50), 2, 0)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Zhou et al. 2018, arXiv 1807.10165"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

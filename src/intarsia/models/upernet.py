@@ -51,7 +51,8 @@ class UPerNet(nn.Module):
     (2, 5, 9, 13)
     """
 
-    task: ClassVar[str] = "semantic"
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    losses: ClassVar[dict[str, float]] = {"cross_entropy": 1.0, "dice": 1.0}
     origin: ClassVar[str] = "Xiao et al. 2018, arXiv 1807.10221"
     exports: ClassVar[tuple[str, ...]] = ("torch", "onnx", "openvino")
 

@@ -38,7 +38,8 @@ def pack(
 
     The masks come back exactly, in their order, a mask without pixels as a row without pixels. A pixel of `void` (*S) is void and
     no mask's: a mask that covers it loses that pixel and keeps the rest. Given boxes and areas are stored as they are.
-    Raises InvalidNoun where shapes or counts differ; warns above 32 layers, where a map per object would be no larger.
+    Raises InvalidNoun where shapes or counts differ; warns of labels, which
+    have no scores, above 32 layers, where a map per object would be no larger.
 
     >>> two = pack([[[1, 1, 0]], [[0, 1, 1]]], classes=[0, 0], void=np.array([[True, False, False]]))
     >>> two.ids.tolist()
@@ -49,7 +50,7 @@ def pack(
         raise InvalidNoun("masks", expected="bool of shape (N, H, W) or (N, D, H, W)", received=f"{stack.dtype} {stack.shape}")
     if np.size(classes) != len(stack):
         raise InvalidNoun("masks", expected=f"one class for each of {len(stack)}", received=f"{np.size(classes)} classes")
-    crops = ((box, mask[box] != 0) for mask in stack for box in [window_of(mask)])
+    crops = ((box, mask[box].astype(np.bool_, copy=False)) for mask in stack for box in [window_of(mask)])
     return pack_crops(crops, stack.shape[1:], classes, void=void, scores=scores, crowd=crowd, boxes=boxes, areas=areas)
 
 
@@ -77,14 +78,14 @@ def pack_crops(
     for row, (box, crop) in enumerate(crops, start=1):
         if void is not None:
             crop = crop & ~void[box]
-        layer = next((layer for layer in layers if not layer[box][crop].any()), None)
+        layer = next((layer for layer in layers if not np.logical_and(layer[box], crop).any()), None)
         if layer is None:
             layer = np.zeros(size, dtype)
             layers.append(layer)
-        layer[box][crop] = row
+        np.copyto(layer[box], row, where=crop)
     if void is not None:
         layers[0][void] = -1
-    if len(layers) > MANY:
+    if len(layers) > MANY and scores is None:
         warnings.warn(
             f"{rows} masks overlap so much that they take {len(layers)} layers; leave out duplicates to save memory.", stacklevel=2
         )
@@ -97,8 +98,15 @@ def window_of(mask: NDArray[Any]) -> tuple[slice, ...]:
     >>> window_of(np.array([[0, 1], [0, 1]]))
     (slice(0, 2, None), slice(1, 2, None))
     """
-    window = []
-    for axis in range(mask.ndim):
-        line = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        window.append(slice(int(line[0]), int(line[-1]) + 1) if len(line) else slice(0, 0))
+    inside = mask.astype(np.bool_, copy=False)
+    pixels = inside.tobytes()  # searched by memchr, from both ends, in half the time of numpy's reductions
+    first = pixels.find(1)
+    if first < 0:
+        return (slice(0, 0),) * mask.ndim
+    width = mask.size // len(mask)
+    window = [slice(first // width, pixels.rfind(1) // width + 1)]
+    inside = inside[window[0]]
+    for axis in range(1, mask.ndim):
+        line = inside.any(axis=tuple(other for other in range(mask.ndim) if other != axis)).tobytes()
+        window.append(slice(line.find(1), line.rfind(1) + 1))
     return tuple(window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -88,6 +88,7 @@ def plan(
     data: Data,
     out: Path | None = None,
     split: str = "train",
+    task: Literal["semantic", "instance", "panoptic"] | None = None,
     format: str | None = None,
     data_args: dict[str, Any] = {},  # noqa: B006 - never changed
 ) -> None:
@@ -98,10 +99,11 @@ def plan(
     Args:
         out: The TOML file to write.
         split: The split that is to be trained on.
+        task: What is to be told apart; left out, what the labels hold.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
     """
-    print(intarsia.plan(data, out=out, split=split, format=format, data_args=data_args))
+    print(intarsia.plan(data, out=out, split=split, task=task, format=format, data_args=data_args))
 
 
 def split(

@@ -27,6 +27,8 @@ def evaluate(
     data_args: dict[str, Any] = {},  # noqa: B006 - never changed
     measures: tuple[str, ...] = (),
     measure_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    task: Literal["semantic", "instance", "panoptic"] | None = None,
+    decode_args: dict[str, Any] = {},  # noqa: B006 - never changed
     out: Path | None = None,
     flip: bool = False,
     device: str = "auto",
@@ -47,8 +49,10 @@ def evaluate(
         split: The split to score.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
-        measures: Further measures: boundary, surface, calibration, or my_package.my_metrics:Mine.
+        measures: Further measures: boundary, surface, calibration, counting, or my_package.my_metrics:Mine.
         measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
+        task: What the network is asked: semantic, instance or panoptic; left out, what it was trained for.
+        decode_args: Thresholds by which its answers are read, such as score=0.3.
         out: Folder for scores and pictures; two such folders can be compared.
         flip: Average the answers with those for the mirrored image.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -67,6 +71,8 @@ def evaluate(
             format=format,
             data_args=data_args,
             measures=asked_for(measures, measure_args),
+            task=task,
+            decode_args=decode_args,
             out=out,
             flip=flip,
             device=device,
@@ -101,7 +107,7 @@ def compare(
         split: The split to compare on.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
-        measures: Further measures: boundary, surface, calibration, or my_package.my_metrics:Mine.
+        measures: Further measures: boundary, surface, calibration, counting, or my_package.my_metrics:Mine.
         measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
@@ -126,19 +132,39 @@ def predict(
     image: Image,
     images: Images = (),
     out: Path = Path("predictions"),
+    task: Literal["semantic", "instance", "panoptic"] | None = None,
+    decode_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    min_score: float | None = None,
+    spacing: tuple[float, float] | None = None,
     flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> None:
-    """Segment images: a label map and an overlay for each.
+    """Segment images: an overlay and a map for each, and of objects COCO's JSON and a table.
 
     Args:
-        out: Folder for label maps and overlays.
+        out: Folder for what is written.
+        task: What the network is asked: semantic, instance or panoptic; left out, what it was trained for.
+        decode_args: Thresholds by which its answers are read, such as score=0.3.
+        min_score: Least score of what is written and drawn; left out, 0.5 for instances.
+        spacing: Height and width of a pixel in mm, for areas in the table; a GeoTIFF knows its own.
         flip: Average the answers with those for the mirrored image.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """
-    show(intarsia.predict(model, [image, *images], out=out, flip=flip, device=device, precision=precision))
+    written = intarsia.predict(
+        model,
+        [image, *images],
+        out=out,
+        task=task,
+        decode_args=decode_args,
+        min_score=min_score,
+        spacing=spacing,
+        flip=flip,
+        device=device,
+        precision=precision,
+    )
+    show(written)
 
 
 def models(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from intarsia.core.errors import DataError, LabelError
 from intarsia.core.segments import Segments
+from intarsia.data.doctor._objects import ObjectFacts, object_facts
 from intarsia.data.images import orientation, read_image, read_labels
 from intarsia.data.label_files import IdLabels, ObjectLabels
 from intarsia.data.records import FileReader
@@ -110,6 +111,8 @@ class Facts:
     """The size of the truth, where there is one that could be read."""
     problem: DataError | None = None
     """Why the truth could not be read."""
+    objects: ObjectFacts | None = None
+    """Of the truth, where it may tell objects and has any."""
 
     @property
     def areas(self) -> list[tuple[int, int]]:
@@ -122,13 +125,16 @@ class Facts:
         return bool(self.problem or (self.image and self.image.error) or (self.label and self.label.error))
 
 
-def read_facts(record: Record, *, reader: Reader | None, pictures: bool) -> Facts:
-    """The facts of one pair, as the reader of its data set has it; `pictures` tells whether a label file is a picture of ids."""
+def read_facts(record: Record, *, reader: Reader | None, pictures: bool, things: NDArray[np.bool_] | None = None) -> Facts:
+    """The facts of one pair, as the reader of its data set has it; `pictures` tells whether a label file is a picture of ids, and
+    `things` (C,) which classes are, where the truth may tell objects.
+    """
     image = None if record.image is None else _image(record, reader)
     label, values = None, None
     rows = np.zeros((0, 2), np.int32)
     truth: tuple[int, ...] = ()
     problem: DataError | None = None
+    objects = None
     if pictures and record.label is not None and _is_picture(record.label):
         try:
             label, values = _label(record.label)
@@ -141,9 +147,10 @@ def read_facts(record: Record, *, reader: Reader | None, pictures: bool) -> Fact
                 truth = segments.size
                 counted = Segments(segments.ids, segments.classes).areas  # a file may tell others than its pixels
                 rows = np.stack([segments.classes, counted], axis=1).astype(np.int32)  # (N) -> (N, 2)
+                objects = None if things is None else object_facts(segments, counted, things)
         except DataError as error:
             problem = _alone(error)
-    return Facts(record, image, label, rows, truth, problem)
+    return Facts(record, image, label, rows, truth, problem, objects)
 
 
 def _alone(error: DataError) -> DataError:

@@ -116,7 +116,8 @@ def survey(path: Path, *, format: str | None = None, size: tuple[int, int] | Non
     else:
         classes, reader, notes = dataset.classes, dataset.reader, dataset.notes
         labels = reader.labels if isinstance(reader, FileReader) else None
-    facts = _read(records, reader, pictures=labels is not None or name == "mask_folder")
+    things = None if not (classes and classes.things) or isinstance(labels, IdLabels | ColourLabels) else classes.is_thing
+    facts = _read(records, reader, pictures=labels is not None or name == "mask_folder", things=things)
     return Survey(path, name, why, facts, classes, labels, notes, refused, size, options.get("void"))
 
 
@@ -153,10 +154,10 @@ def _of_folders(path: Path, options: dict[str, Any]) -> list[Record]:
         return records
 
 
-def _read(records: Sequence[Record], reader: Reader | None, *, pictures: bool = True) -> tuple[Facts, ...]:
+def _read(records: Sequence[Record], reader: Reader | None, **options: Any) -> tuple[Facts, ...]:
     """The facts of all pairs, in order: by processes where there are many and processes begin at once, for each pair is a matter of
     milliseconds of Python, else by threads."""
-    read = partial(read_facts, reader=reader, pictures=pictures)
+    read = partial(read_facts, reader=reader, **options)
     cores = os.cpu_count() or 1
     if len(records) < MANY or "fork" not in get_all_start_methods() or cores == 1:
         with ThreadPoolExecutor(min(8, cores)) as pool:

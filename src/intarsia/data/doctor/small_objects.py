@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from intarsia.data.doctor._finding import Check
+from intarsia.data.doctor._objects import tells_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +24,13 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
         return [], {}
     thing = survey.classes.is_thing
     some, lost, every = [], 0, 0
+    least = 2 if tells_apart(survey) else 0  # of those with less lost_objects tells
     for one in survey.facts:
         if one.image is None or not one.image.size:
             continue
         shrink = min(1.0, survey.size[0] / one.image.size[-2]) * min(1.0, survey.size[1] / one.image.size[-1])
         areas = [pixels for index, pixels in one.areas if thing[index]]
-        small = sum(pixels * shrink < LEAST for pixels in areas)
+        small = sum(pixels >= least and pixels * shrink < LEAST for pixels in areas)
         lost, every = lost + small, every + len(areas)
         if small:
             some.append(one)

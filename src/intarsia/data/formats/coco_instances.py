@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
 from intarsia.core.errors import DatasetNotFound
-from intarsia.data.coco_file import CocoFile, ImageEntry, categories_of, ordered_splits, shared_classes, split_of
+from intarsia.data.coco_file import CocoFile, ImageEntry, file_content, ordered_splits, shared_classes, split_of
 from intarsia.data.dataset import Dataset
 from intarsia.data.folders import found_images, listing, unique_keys, whole_folder
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes
 from intarsia.data.records import Record, beside, ends, put_image
-from intarsia.ops.rle import to_rle
+from intarsia.ops.object_rles import object_rles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["CocoInstances"]
+__all__ = ["CocoInstances", "object_entries"]
 
 PLACES = ("annotations/instances_*.json", "instances_*.json", "*/_annotations.coco.json")
 """A file for each split."""
@@ -103,7 +101,6 @@ class CocoInstances:
         What COCO has no field for (colours, which are things, void's name, groups) stands under `info`, where other tools skip it.
         """
         check(CocoInstances, dataset, "coco_instances")
-        classes = dataset.classes
         with whole_folder(path) as folder:
             splits = dataset.splits or ("",)
             for split in splits:
@@ -116,10 +113,9 @@ class CocoInstances:
                     name = put_image(place / inner_key(record), record, sample.image).relative_to(place).as_posix()
                     images.append(ImageEntry(len(images) + 1, name, *sample.image.shape[1::-1]))
                     assert sample.segments is not None  # held, says the check
-                    objects += _objects(sample.segments, len(images), len(objects))
-                content = {"info": {"classes": classes.to_dict()}, "images": images, "annotations": objects}
+                    objects += object_entries(sample.segments, len(images), len(objects))
                 name = f"annotations/instances_{split}.json" if split else "instances.json"
-                write_bytes(folder / name, msgspec.json.encode(content | {"categories": categories_of(classes)}))
+                write_bytes(folder / name, file_content(dataset.classes, images, objects))
 
 
 @dataclass(frozen=True)
@@ -172,19 +168,28 @@ def _image_folder(path: Path, json: Path) -> Path:
     return next((place for place in [*places, path / "images"] if place.is_dir()), json.parent)
 
 
-def _objects(segments: Segments, image: int, before: int) -> list[dict[str, Any]]:
-    """The annotations of an image, numbered on from those before."""
+def object_entries(segments: Segments, image: int, before: int = 0, *, scored: bool = False) -> list[dict[str, Any]]:
+    """The annotations of the image of number `image`, one per row, themselves numbered on from those `before`, their masks as run
+    lengths. Those of a truth tell scores other than 1; `scored` tells all, as results do.
+
+    >>> import numpy as np
+    >>> from intarsia.core.segments import Segments
+    >>> [one] = object_entries(Segments(np.int8([[[0, 1]]]), [4], scores=[0.9]), image=7)
+    >>> one["image_id"], one["category_id"], one["segmentation"], one["bbox"], one["area"], one["score"]
+    (7, 5, {'size': [1, 2], 'counts': '11'}, [1.0, 0.0, 1.0, 1.0], 1.0, 0.9)
+    """
     entries = []
-    for row, (box, area) in enumerate(zip(segments.boxes.tolist(), segments.areas.tolist(), strict=True)):
-        left, top, right, bottom = box
+    shapes = zip(segments.boxes.tolist(), segments.areas.tolist(), object_rles(segments), strict=True)
+    for row, ((left, top, right, bottom), area, rle) in enumerate(shapes):
         entry = {
             "id": before + row + 1,
             "image_id": image,
             "category_id": int(segments.classes[row]) + 1,
-            "segmentation": to_rle(segments.mask(row)),
+            "segmentation": rle,
             "bbox": [left, top, right - left, bottom - top],
             "area": area,
             "iscrowd": int(segments.crowd[row]),
         }
-        entries.append(entry | ({} if segments.scores[row] == 1 else {"score": float(segments.scores[row])}))
+        score = segments.scores[row]
+        entries.append(entry | ({"score": float(str(score))} if scored or score != 1 else {}))  # the shortest text of a float32
     return entries

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import numpy as np
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from intarsia.core.errors import DatasetNotFound, LabelError
 from intarsia.core.segments import Segments, narrow
 from intarsia.data.coco_file import (
     Category,
     ImageEntry,
-    categories_of,
+    file_content,
     ordered_splits,
     places_of,
     read_json,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from intarsia.core.classes import ClassSet
 
-__all__ = ["CocoPanoptic"]
+__all__ = ["CocoPanoptic", "Annotation", "id_colours", "segment_entries"]  # noqa: RUF022  the first is the member
 
 
 class Segment(Struct, gc=False):
@@ -46,6 +46,8 @@ class Segment(Struct, gc=False):
     bbox: tuple[float, float, float, float] | None = None
     area: float | None = None
     iscrowd: int | bool = 0
+    score: float | UnsetType = UNSET
+    """Not of COCO's truths; its results may have it."""
 
 
 class Annotation(Struct):
@@ -73,7 +75,7 @@ class CocoPanoptic:
     """
 
     general: ClassVar[bool] = False
-    holds: ClassVar[Holds] = Holds(instances=True, crowd=True, nothing=False)
+    holds: ClassVar[Holds] = Holds(instances=True, crowd=True, scores=True, nothing=False)
     looks: ClassVar[str] = (
         "annotations/panoptic_train.json + annotations/panoptic_train/ + images, or panoptic.json + panoptic/ + images/"
     )
@@ -85,8 +87,8 @@ class CocoPanoptic:
         return f"{found[0][1].relative_to(path).as_posix()} and its folder" if found else ""
 
     @staticmethod
-    def open(path: Path) -> Dataset:
-        """The data set in a folder."""
+    def open(path: Path, *, images: str | None = None) -> Dataset:
+        """The data set in a folder; `images` names the folder of its images, where it has another name than the usual."""
         found = _files(path)
         if not found:
             raise DatasetNotFound(str(path), expected=CocoPanoptic.looks, received="none of them")
@@ -95,7 +97,7 @@ class CocoPanoptic:
         contents = [read_json(file, Content) for _, file in found]
         folders = []
         for (split, json), content in zip(found, contents, strict=True):
-            folder = _image_folder(path, json)
+            folder = path / images if images is not None else _image_folder(path, json)
             folders.append(folder)
             pictures, labels = listing(folder), listing(json.with_suffix(""))
             _check_ids(json, content)
@@ -129,7 +131,6 @@ class CocoPanoptic:
         What COCO has no field for (void's name, groups) stands under `info`, where other tools skip it.
         """
         check(CocoPanoptic, dataset, "coco_panoptic")
-        classes = dataset.classes
         with whole_folder(path) as folder:
             for split in dataset.splits or ("",):
                 base = f"annotations/panoptic_{split}" if split else "panoptic"
@@ -142,13 +143,9 @@ class CocoPanoptic:
                     image = put_image(place / inner_key(record), record, sample.image).relative_to(place).as_posix()
                     images.append(ImageEntry(len(images) + 1, image, *sample.image.shape[1::-1]))
                     assert sample.segments is not None  # held, says the check
-                    numbers = np.maximum(sample.segments.ids[0], 0).astype(np.int32)  # row k is number k + 1
-                    write_image(
-                        folder / base / name, np.stack([numbers >> shift & 255 for shift in (0, 8, 16)], -1).astype(np.uint8)
-                    )
-                    annotations.append(Annotation(len(images), name, _rows(sample.segments)))
-                content = {"info": {"classes": classes.to_dict()}, "images": images, "annotations": annotations}
-                write_bytes(folder / f"{base}.json", msgspec.json.encode(content | {"categories": categories_of(classes)}))
+                    write_image(folder / base / name, id_colours(sample.segments))
+                    annotations.append(Annotation(len(images), name, segment_entries(sample.segments)))
+                write_bytes(folder / f"{base}.json", file_content(dataset.classes, images, annotations))
 
 
 @dataclass(frozen=True)
@@ -190,6 +187,7 @@ class PanopticReader:
             ids[None],  # (H, W) -> (1, H, W)
             [self.index[row.category_id] for row in rows],
             crowd=[row.iscrowd != 0 for row in rows],
+            scores=[1.0 if row.score is UNSET else row.score for row in rows],
             boxes=np.reshape(boxes, (-1, 4)) if len(boxes) == len(rows) else None,
             areas=areas if len(areas) == len(rows) else None,
         )
@@ -242,9 +240,27 @@ def _image_folder(path: Path, json: Path) -> Path:
     return next((place for place in places if place.is_dir() and place != path), path)
 
 
-def _rows(segments: Segments) -> list[Segment]:
-    """What the file tells of each row."""
+def id_colours(segments: Segments) -> NDArray[np.uint8]:
+    """(H, W, 3) the rows as COCO's colours: row k is the number k + 1 = R + 256 G + 65536 B, black what is void or nothing.
+
+    >>> id_colours(Segments([[[0, 1, -1]]], [4])).tolist()
+    [[[0, 0, 0], [1, 0, 0], [0, 0, 0]]]
+    """
+    numbers = np.maximum(segments.ids[0], 0).astype(np.int32)
+    return np.stack([numbers >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)  # (H, W) -> (H, W, 3)
+
+
+def segment_entries(segments: Segments, *, scored: bool = False) -> list[Segment]:
+    """What a file tells of each row: of a truth scores other than 1 too, `scored` all of them, as results do."""
+    rows = zip(segments.boxes.tolist(), segments.areas.tolist(), segments.scores, strict=True)
     return [
-        Segment(row + 1, int(segments.classes[row]) + 1, (x0, y0, x1 - x0, y1 - y0), area, int(segments.crowd[row]))
-        for row, ((x0, y0, x1, y1), area) in enumerate(zip(segments.boxes.tolist(), segments.areas.tolist(), strict=True))
+        Segment(
+            row + 1,
+            int(segments.classes[row]) + 1,
+            (x0, y0, x1 - x0, y1 - y0),
+            area,
+            int(segments.crowd[row]),
+            float(str(score)) if scored or score != 1 else UNSET,  # the shortest text of a float32
+        )
+        for row, ((x0, y0, x1, y1), area, score) in enumerate(rows)
     ]

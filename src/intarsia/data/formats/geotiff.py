@@ -20,6 +20,7 @@ from intarsia.core.errors import (
     UnreadableFile,
 )
 from intarsia.core.files import whole_file
+from intarsia.core.sample import Sample
 from intarsia.data.class_files import coding_near, find_class_file, write_classes
 from intarsia.data.coding import Coding
 from intarsia.data.dataset import Dataset
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from intarsia.core.segments import Segments
 
-__all__ = ["GeoTIFF"]
+__all__ = ["GeoTIFF", "raster_sample"]
 
 
 class GeoTIFF:
@@ -206,6 +207,13 @@ class RasterReader:
         from rasterio.windows import Window
 
         return Window(left, top, min(self.tile, file.width - left), min(self.tile, file.height - top))
+
+
+def raster_sample(path: Path) -> Sample:
+    """A raster without truth, with its place on Earth."""
+    record = Record(path.stem, path)
+    reader = RasterReader(Coding.from_names(["any"]), None, None)
+    return Sample(reader.image(record), key=record.key, **reader.grid(record))
 
 
 def _coding(

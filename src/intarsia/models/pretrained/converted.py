@@ -32,3 +32,7 @@ class Converted:
     licences: Licences
     source: str
     """Where the weights come from, such as torchvision:deeplabv3_resnet50."""
+    task: str = "semantic"
+    """What it answers; unless that is "semantic", a channel behind those of `names` says that there is nothing."""
+    things: tuple[str, ...] = ()
+    """The classes that are countable."""

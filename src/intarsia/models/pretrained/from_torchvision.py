@@ -1,11 +1,13 @@
-"""Torchvision's segmentation networks as ours: DeepLabv3, FCN and LR-ASPP, trained on COCO with the classes of Pascal VOC.
+"""Torchvision's segmentation networks as ours: DeepLabv3, FCN and LR-ASPP, trained on COCO with the classes of Pascal VOC, and Mask
+R-CNN, trained on COCO.
 
-The networks are equal but for the last up-sampling, which in ours belongs to loss and decode; tests/test_pretrained_torchvision.py
-compares all six with the originals.
+The networks are equal but for the last up-sampling, which in ours belongs to loss and decode, as the pasting of masks does;
+tests/test_pretrained_torchvision.py and tests/test_pretrained_maskrcnn.py compare all with the originals.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights
@@ -14,6 +16,7 @@ from intarsia.core.catalogue import find
 from intarsia.core.errors import CheckpointError
 from intarsia.core.licences import IMAGENET, Licences
 from intarsia.core.pixels import Pixels
+from intarsia.models.pretrained import _torchvision_mask_rcnn as mask_rcnn
 from intarsia.models.pretrained.converted import Converted
 from intarsia.models.pretrained.fitted import fitted
 
@@ -34,8 +37,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "fcn_resnet101": ("dilated_fcn", {"encoder": "resnet101", "output_stride": 8}),
     "lraspp_mobilenet_v3_large": ("lraspp", MOBILENET),
 }
-"""Of each the member of models/ and its arguments."""
-NAMES = tuple(NETWORKS)
+"""Of each that answers for every pixel the member of models/ and its arguments."""
+NAMES = (*NETWORKS, *mask_rcnn.ARGUMENTS)
 """What can be translated, as torchvision calls it."""
 
 HEADS = {
@@ -79,23 +82,19 @@ allowed."""
 def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
     """The network called `name`, one of NAMES, with the weights of `state`, its state dict, whatever the number of classes.
 
-    An auxiliary head comes along where the state dict has one. 21 classes are called as torchvision calls them, any others class0,
-    class1 ... Raises CheckpointError for tensors, named, that have no place, do not fit or are missing.
+    An auxiliary head comes along where the state dict has one. Classes are called as torchvision calls them where their number is
+    that of its own weights, 21 or of Mask R-CNN 80, else class0, class1 ... Raises CheckpointError for tensors, named, that have no
+    place, do not fit or are missing.
     """
+    if name in mask_rcnn.ARGUMENTS:
+        return _mask_rcnn(name, state)
     model, arguments = NETWORKS[name][0], dict(NETWORKS[name][1])
     modules = HEADS[model]
     if any(key.startswith("aux_classifier.") for key in state) and model != "lraspp":
         modules = modules | AUXILIARY
         arguments["aux_level"] = 2 if "mobilenet" in name else -2  # both at stride 8
     scores = next(their for their, our in modules.items() if "classify" in our) + ".weight"
-    if scores not in state:
-        raise CheckpointError(
-            f"torchvision's {name}",
-            expected=f"a tensor {scores}",
-            received=f"{len(state)} others, such as {', '.join(list(state)[:2])}" if state else "none at all",
-            hint="The file is of another network; one of a classifier is for an encoder, as its weights.",
-        )
-    channels = len(state[scores])
+    channels = _channels(name, state, scores)
     pixels = Pixels()  # ImageNet's
     wanted = find("models", model)(channels, pixels=pixels, **arguments).state_dict()
     backbone = "encoder.features" if "mobilenet" in name else "encoder.network"
@@ -110,6 +109,39 @@ def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
         licences=LICENCES,
         source=f"torchvision:{name}",
     )
+
+
+def _mask_rcnn(name: str, state: Mapping[str, Tensor]) -> Converted:
+    """Mask R-CNN, whose first channel, for background, becomes our last; channels of no class are left out."""
+    channels = _channels(name, state, mask_rcnn.SCORES)
+    names = mask_rcnn.names(channels)
+    arguments, pixels = mask_rcnn.ARGUMENTS[name], Pixels()  # ImageNet's
+    wanted = find("models", "mask_rcnn")(len(names) + 1, pixels=pixels, **arguments).state_dict()
+    given, table = mask_rcnn.translated(state, list(names))
+    return Converted(
+        model="mask_rcnn",
+        arguments=dict(arguments),
+        names=tuple(names.values()),
+        pixels=pixels,
+        size=mask_rcnn.SIZE,
+        state=fitted(f"torchvision's {name}", given, wanted, table),
+        licences=replace(LICENCES, data=f"COCO train2017; {IMAGENET} for the backbone"),
+        source=f"torchvision:{name}",
+        task="instance",
+        things=tuple(names.values()),
+    )
+
+
+def _channels(name: str, state: Mapping[str, Tensor], scores: str) -> int:
+    """Those that the tensor called `scores` tells."""
+    if scores not in state:
+        raise CheckpointError(
+            f"torchvision's {name}",
+            expected=f"a tensor {scores}",
+            received=f"{len(state)} others, such as {', '.join(list(state)[:2])}" if state else "none at all",
+            hint="The file is of another network; one of a classifier is for an encoder, as its weights.",
+        )
+    return len(state[scores])
 
 
 def _ours(key: str, modules: Mapping[str, str], backbone: str) -> str:

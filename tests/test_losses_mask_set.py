@@ -330,7 +330,7 @@ def test_weight_scales_every_part() -> None:
 # -- errors ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"points": 0.5}, {"oversample": 0.5}, {"importance": 2}, {"mask_weight": -1}])
+@pytest.mark.parametrize("options", [{"points": 0.5}, {"points": 0}, {"oversample": 0.5}, {"importance": 2}, {"mask_weight": -1}])
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=f"mask_set {next(iter(options))}: expected a "):
         MaskSet(**options)

@@ -36,8 +36,8 @@ def instance(
     A pixel is an object's where its probability is above `mask`. Regions: each mask is pasted into its box (Mask R-CNN, arXiv
     1703.06870). Queries: the best pairs of query and class, scored by the class's probability times the mean of the mask
     (Mask2Former, arXiv 2112.01527), or those that are left of the boxes (YOLACT, arXiv 1904.02689). Dense with centres: pixels
-    grouped by the peaks of `heat` in windows of `kernel` cells (Panoptic-DeepLab, arXiv 1911.10194), where `mask` is not asked. With
-    `confidence` a pixel's is the score of the surest object there, and 1 where there is none. Raises InvalidNoun for an output
+    grouped by the peaks of `heat` in windows of `kernel` cells (Panoptic-DeepLab, arXiv 1911.10194), where `mask` is not asked.
+    With `confidence` a pixel's is the score of the surest object there, and 1 where there is none. Raises InvalidNoun for an output
     that tells no objects apart.
     """
     if isinstance(output, Regions):

@@ -30,9 +30,9 @@ def semantic(output: Output, sizes: Sequence[tuple[int, ...]], classes: ClassSet
 
     Dense: the arg-max of the logits (C, *s), of C + 1 channels the last meaning nothing here; scores are 1, or with `confidence`
     the mean soft-max probability of the row's pixels. Logits are numpy arrays or CPU tensors (`.detach().float().cpu()` makes them
-    so). With several groups of classes there is a channel per class, each group is decided for itself between its classes and none of
-    them, whose logit is 0, and has a layer of its own, so that rows of different groups may overlap. Queries: each class's sum of
-    the probabilities of the queries' masks (MaskFormer). Regions: those of their semantic branch. Raises InvalidNoun for another
+    so). With several groups of classes there is a channel per class, each group is decided for itself between its classes and none
+    of them, whose logit is 0, and has a layer of its own, so that rows of different groups may overlap. Queries: each class's sum
+    of the probabilities of the queries' masks (MaskFormer). Regions: those of their semantic branch. Raises InvalidNoun for another
     number of channels or of images, and for Regions without that branch.
 
     >>> from intarsia.core import ClassSet

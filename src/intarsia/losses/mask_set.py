@@ -57,7 +57,8 @@ class MaskSet:
         oversample: float = 3.0,
         importance: float = 0.75,
     ) -> None:
-        check("mask_set", points=(points, COUNT), oversample=(oversample, AT_LEAST_ONE), importance=(importance, SHARE))
+        check("mask_set", points=(points, COUNT))
+        check("mask_set", points=(points, AT_LEAST_ONE), oversample=(oversample, AT_LEAST_ONE), importance=(importance, SHARE))
         parts = {"class_weight": class_weight, "mask_weight": mask_weight, "dice_weight": dice_weight}
         check("mask_set", **{name: (value, AMOUNT) for name, value in {**parts, "no_object_weight": no_object_weight}.items()})
         self.weight = weight
@@ -151,8 +152,10 @@ class _Truth(NamedTuple):
             pixels.scatter_(1, ids.clamp(min=0).flatten(1).long(), 1.0)
             return (pixels[:, 1:] > 0) & (targets.classes >= 0) & ~targets.crowd
 
-        labelled = targets.view("labelled", lambda: (ids[:, 0] >= 0).any(dim=1))
-        return cls(ids, targets.classes.long(), targets.view("objects", objects), labelled, tuple(targets.ids.shape[2:]))
+        labelled = targets.view(("mask_set", "labelled"), lambda: (ids[:, 0] >= 0).any(dim=1))
+        return cls(
+            ids, targets.classes.long(), targets.view(("mask_set", "objects"), objects), labelled, tuple(targets.ids.shape[2:])
+        )
 
     def at(self, image: Tensor, points: Tensor) -> Tensor:
         """(M, L, n) the ids of images (M,) at pixels (M, n)."""

@@ -56,8 +56,8 @@ def average_precision(
     spans = list(pairwise([*starts.tolist(), len(hits)]))
     step = max(1, CELLS // len(hits))
     for draws in (slice(start, start + step) for start in range(0, len(weights), step)):
-        counted = _summed(one, before, seen, len(hits), weights[draws])  # (hits, R), up to now of one hit alone
-        found = np.ascontiguousarray(weights[draws][:, image[hits]].T)  # (R, hits) -> (hits, R), the same
+        drawn = np.ascontiguousarray(weights[draws].T)  # (R, I) -> (I, R)
+        counted, found = _summed(one, before, seen, len(hits), drawn), drawn[image[hits]]  # (hits, R) each, up to now of one hit
         for own, (start, stop) in zip(groups, spans, strict=True):
             so_far, right = counted[start:stop], found[start:stop]
             _accumulate(np.add, so_far)
@@ -81,23 +81,18 @@ def weighted_totals(
     >>> weighted_totals(np.array([5, 7]), np.array([0, 0]), np.array([0, 1]), 2, np.array([[1.0, 1.0], [0.0, 2.0]])).tolist()
     [[12.0, 0.0], [14.0, 0.0]]
     """
-    return _summed(amounts, group, image, groups, weights).T
+    return _summed(amounts, group, image, groups, np.ascontiguousarray(weights.T)).T  # (C, R) -> (R, C)
 
 
 def _summed(
-    amounts: NDArray[Any],
-    place: NDArray[np.integer[Any]],
-    image: NDArray[np.integer[Any]],
-    places: int,
-    weights: NDArray[np.float64],
+    amounts: NDArray[Any], place: NDArray[np.integer[Any]], image: NDArray[np.integer[Any]], places: int, drawn: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(places, R) the sum of `amounts` (n,) at each place, in R draws of images."""
-    if len(weights) < FEW:
-        return np.stack([np.bincount(place, amounts * drawn[image], places) for drawn in weights], axis=1)
+    """(places, R) the sum of `amounts` (n,) at each place, as often as R draws hold their images: `drawn` (I, R)."""
+    if drawn.shape[1] < FEW:
+        return np.stack([np.bincount(place, amounts * draw[image], places) for draw in drawn.T], axis=1, dtype=np.float64)
     from scipy.sparse import csr_array  # half a second to load
 
-    table = csr_array((amounts.astype(np.float64), (place, image)), shape=(places, weights.shape[1]))
-    return np.asarray(table @ np.ascontiguousarray(weights.T))  # (places, I) @ (I, R)
+    return np.asarray(csr_array((amounts.astype(np.float64), (place, image)), shape=(places, len(drawn))) @ drawn)
 
 
 def _passed(recall: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -28,8 +28,6 @@ SEVERAL = 4
 """Alike pieces from which on they are many."""
 SAME = 0.9
 """The IoU above which two objects are one."""
-FAR = 1.5
-"""Lengths of its largest piece from which on a piece is far: a book of COCO behind a box has 1, one racket of two players 4."""
 LOOKED_AT = 16
 """The largest pieces of an object, which are looked at."""
 BUDGET = 64
@@ -72,7 +70,7 @@ class ObjectFacts:
     repeated: Some = NONE
     """Objects that cover the pixels of an earlier one of their class."""
     scattered: Some = NONE
-    """Objects in pieces farther apart than the largest is long, by half, with no other object between."""
+    """Objects in pieces farther apart than the largest is long, with no other object between."""
     looked: int = 0
     """Objects whose pieces were looked at."""
     parted: int = 0
@@ -169,7 +167,7 @@ def _pieces(ids: NDArray[Any], row: int, box: list[int], hides: NDArray[np.bool_
     alike = int((stats[:, 4] * ALIKE >= stats[0, 4]).sum())
     low = stats[:, :2] + (left, top)
     high = low + stats[:, 2:4] - 1  # the last pixel
-    reach = FAR * stats[0, 2:4].max()
+    reach = int(stats[0, 2:4].max())
     start = np.clip(((low + high) // 2)[None], low[:, None], high[:, None])  # (P, P, 2), of each box toward each other
     end = np.clip(start, low[None], high[None])
     gaps = np.hypot(*np.moveaxis(end - start, -1, 0))  # (P, P)

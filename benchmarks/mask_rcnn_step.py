@@ -2,10 +2,11 @@
 
 Against torchvision's, the same network.
 
-    ours         `MaskRCNN(encoder="resnet18")` with torchvision's weights; eager float32
-    torchvision  MaskRCNN on resnet_fpn_backbone("resnet18"), no resizing
-    ours last    ours in channels_last, as the engine trains it
-    light        ours as it is light enough for a CPU, `LIGHT`
+    ours              `MaskRCNN(encoder="resnet18")` with torchvision's weights; eager float32
+    torchvision       MaskRCNN on resnet_fpn_backbone("resnet18"), no resizing; eager float32
+    ours last         the two in channels_last, as the engine trains ours
+    torchvision last
+    light             ours with `LIGHT`, for a CPU, in channels_last
 
 Ours takes bytes and ids, theirs normalises floats too but is given boxes and masks that were made outside the timing, as its data
 sets give them. Before the timing both networks, with equal weights, draw the same regions and must give equal losses.
@@ -28,6 +29,8 @@ from intarsia.models import _objects
 from intarsia.models.mask_rcnn import MaskRCNN
 from intarsia.models.pretrained._torchvision_mask_rcnn import translated
 
+Step = Callable[[], None]
+
 CLASSES, BATCH, SIZE, OBJECTS = 8, 2, (320, 320), 10
 GOAL = 1
 """Torchvision's step is to take at least this many times ours, the same network in both."""
@@ -49,25 +52,34 @@ def main() -> None:
 
     difference = compare()
     theirs, ours = pair()
-    last = pair()[1].to(memory_format=torch.channels_last)
+    theirs_last, ours_last = (network.to(memory_format=torch.channels_last) for network in pair())
     light = MaskRCNN(CLASSES + 1, encoder="resnet18", **LIGHT).to(memory_format=torch.channels_last)
     given, targets = truth()
     raw = torch.randint(0, 256, (BATCH, 3, *SIZE), dtype=torch.uint8, device=device)
     pictures = [image / 255 for image in raw]
     there = [{name: tensor.to(device) for name, tensor in one.items()} for one in given]
     here = targets.to(device)
+
+    def of_ours(network: MaskRCNN) -> Step:
+        return step(network.to(device), lambda: network(raw, None, here).losses)
+
+    def of_theirs(network: Any) -> Step:
+        return step(network.to(device), lambda: network(pictures, there))
+
     steps = {
-        "ours": step(ours.to(device), lambda net: net(raw, None, here).losses),
-        "torchvision": step(theirs.to(device), lambda net: net(pictures, there)),
-        "ours last": step(last.to(device), lambda net: net(raw, None, here).losses),
-        "light": step(light.to(device), lambda net: net(raw, None, here).losses),
+        "ours": of_ours(ours),
+        "torchvision": of_theirs(theirs),
+        "ours last": of_ours(ours_last),
+        "torchvision last": of_theirs(theirs_last),
+        "light": of_ours(light.train()),
     }
     times = medians(steps, options.rounds)
     for name, time in times.items():
-        print(f"{name:13}{time:8.0f} ms{times['torchvision'] / time:8.2f} x")
+        print(f"{name:18}{time:8.0f} ms{times['torchvision'] / time:8.2f} x")
     print(f"batch of {BATCH} on {device}" + (f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""))
     print(f"the same network: losses differ by at most {difference:.0e} of their size")
     print(f"{times['torchvision'] / times['ours']:.2f} times torchvision's speed, the same network (asked: {GOAL})")
+    print(f"{times['torchvision last'] / times['ours last']:.2f} times, both in channels_last")
 
 
 def pair() -> tuple[Any, MaskRCNN]:
@@ -121,12 +133,12 @@ def compare() -> float:
     return difference
 
 
-def step(network: Any, losses: Callable[[Any], Any]) -> Callable[[], None]:
+def step(network: torch.nn.Module, losses: Callable[[], Any]) -> Step:
     """One step of training."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
 
     def run() -> None:
-        loss = torch.stack(list(losses(network).values())).sum()
+        loss = torch.stack(list(losses().values())).sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

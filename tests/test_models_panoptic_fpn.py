@@ -120,9 +120,9 @@ def test_it_learns_both() -> None:
     raw = colours[targets.ids[:, 0]].movedim(-1, 1).to(torch.uint8)  # (B, H, W, C) -> (B, C, H, W)
     net = PanopticFPN(5, things=[1, 3], semantic_width=16, **PanopticFPN.TINY).train()
     net.encoder.eval()
-    optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
+    optimiser = torch.optim.Adam(net.parameters(), lr=0.006)
     losses = WeightedSum(PanopticFPN.losses)
-    for _ in range(80):
+    for _ in range(100):
         loss = torch.stack([*losses(net(raw, None, targets), targets).values()]).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -130,9 +130,9 @@ def test_it_learns_both() -> None:
     classes = ClassSet(("sky", "cat", "road", "dog"), things=("cat", "dog"), nothing=True)
     with torch.no_grad():
         output = net.eval()(raw)
-    [found] = panoptic(output, [(64, 96)], classes)
+    [found] = panoptic(output, [(64, 96)], classes, score=0.2)
     expected = targets.semantic()[0].numpy()
-    assert sorted(found.classes.tolist()) == [0, 1, 2, 3]
+    assert set(found.classes.tolist()) == {0, 1, 2, 3}
     assert (found.semantic(4) == expected).mean() > 0.9
     [dense] = semantic(output, [(64, 96)], classes)
     assert (dense.semantic(4) == expected).mean() > 0.9

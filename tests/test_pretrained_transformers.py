@@ -216,7 +216,10 @@ def test_no_tensor_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"model_type": "mask2former"}, "hf:a/b: expected a model_type of segformer or upernet, received mask2former"),
+        (
+            {"model_type": "maskformer"},
+            "hf:a/b: expected a model_type of segformer or upernet or mask2former or eomt, received maskformer",
+        ),
         ({"patch_sizes": [3, 3, 3, 3]}, "hf:a/b, patch_sizes in its config: expected [7, 3, 3, 3], received [3, 3, 3, 3]"),
         ({"id2label": {0: "sky"}}, "hf:a/b: expected id2label with 0 to 6, as there are channels, received 1 labels"),
         ({"hidden_sizes": [8, 16, 24, 64]}, "of another shape: encoder.stages.3.patch.weight"),

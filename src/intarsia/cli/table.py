@@ -78,18 +78,15 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "ms": f"{row['latency_ms']:.1f}" if "latency_ms" in row else "",
         "MiB": "" if memory is None else f"{memory:.0f}",
     }
-    use = {"task": row["task"], "exports": " ".join(row["exports"])}
-    if row["kind"] == "pretrained":
-        told = {"origin": row["origin"], "licences": str(Licences(**licences))}
-        return {"name": row["name"], "network": row["network"], **size, **use, **told}
+    if row["kind"] == "pretrained":  # what it is for, and by which routes it leaves, its network tells above
+        return {"name": row["name"], "network": row["network"], **size, "licences": str(Licences(**licences))}
+    use = f"{row['task'].replace(' ', ', ')}; exports {', '.join(row['exports']) or 'none'}"
     return {
         "name": row["name"],
-        "encoder": row["encoder"] or "",
         **size,
-        **use,
         "code": licences["code"],
         "timm weights": (row.get("timm_weights") or "none") if row["encoder"] else "-",
-        "origin": row["origin"],
+        "about": f"on {row['encoder']}; {use}; {row['origin']}" if row["encoder"] else f"{use}; {row['origin']}",
     }
 
 

@@ -170,8 +170,11 @@ class Segments:
         """(N,) as given by file or network, else pixels counted."""
         if self._areas is not None:
             return self._areas
-        counts = sum(np.bincount(layer.ravel() + np.int32(1), minlength=len(self) + 2) for layer in self.ids)
-        return np.asarray(counts, np.float64)[2:]
+        total = np.zeros(len(self) + 1)
+        for layer in self.ids:
+            rows, first, last = line_runs(layer)
+            total += np.bincount(rows, last[-1] - first[-1] + 1, len(self) + 1)
+        return total[1:]
 
     @property
     def boxes(self) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from intarsia.core.errors import DataError, OptionError
 from intarsia.engine.saved import COUNTS, read_counts
+from intarsia.engine.spelling import spelled
 from intarsia.ops.bootstrap import bootstrap_intervals
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from intarsia.engine.measures import Measures
 
 __all__ = ["Comparison", "Difference", "compare_measures", "compare_saved", "is_saved", "same_classes"]
-
-SHORT = {"iou": "IoU", **{word: word.upper() for word in ("hd95", "f1", "pq", "sq", "rq", "ap", "ap50", "ap75", "ar", "mae", "r2")}}
-"""Abbreviations within the names of scores, as they are written."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Comparison:
         for measure, scores in self.scores.items():
             lines += ["", *_table(measure, scores)]
             for name, row in list(self.by_class[measure].items())[:1]:
-                lines += ["", *_table(f"{_title(name)} of class", dict(zip(self.names, row, strict=True)))]
+                lines += ["", *_table(f"{spelled(name)} of class", dict(zip(self.names, row, strict=True)))]
         return "\n".join((*lines, "", *self.verdicts))
 
 
@@ -202,16 +200,11 @@ def _verdict(name: str, one: Difference, images: int) -> str:
     """B is better: mean IoU +0.0123 [0.0051, 0.0198]. What could not be tested is not called a difference, nor none."""
     digits = one.digits
     if np.isnan(one.value):
-        return f"not defined: {_title(name)}"
+        return f"not defined: {spelled(name)}"
     if images == 1:
-        return f"one image: no interval of {_title(name)} {one.value:+.{digits}f}"
+        return f"one image: no interval of {spelled(name)} {one.value:+.{digits}f}"
     said = f"{one.winner} is better" if one.winner else "no difference is shown"
-    return f"{said}: {_title(name)} {one.value:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
-
-
-def _title(name: str) -> str:
-    """mean_iou as mean IoU, class_pq as PQ."""
-    return " ".join(SHORT.get(word, word) for word in name.removeprefix("class_").split("_"))
+    return f"{said}: {spelled(name)} {one.value:+.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
 
 
 def _table(title: str, rows: Mapping[str, Difference]) -> list[str]:

@@ -121,7 +121,10 @@ def _norm_parameters(encoder: nn.Module) -> set[str]:
 def _feature_modules(encoder: nn.Module) -> list[str]:
     """The modules that give timm's features, finest first; none for an encoder that is not timm's."""
     info: Any = getattr(getattr(encoder, "network", None), "feature_info", None)
-    return [] if info is None else [_spelled(f"network.{name}") for name in info.module_name()]
+    if info is None:
+        return []
+    names = [level["module"] for level in info] if isinstance(info, list) else info.module_name()  # of a whole ViT, of levels
+    return [_spelled(f"network.{name}") for name in names]
 
 
 def _spelled(name: str) -> str:

@@ -1,1 +1,1 @@
-"""Pure functions on arrays: runs, packing, resampling, colour, cells, bootstrap."""
+"""Pure functions on arrays: runs, packing, overlaps, matching, average precision, resampling, colour, cells, bootstrap."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
+from torch.nn.functional import conv2d
 
 from intarsia.models.blocks.conv_norm_act import ConvNormAct
 
@@ -19,7 +21,6 @@ class AnchorHead(nn.Module):
 
     No norms: the levels, whose statistics differ, share it.
 
-    >>> import torch
     >>> [tuple(part.shape) for part in AnchorHead(8, 3, channels=5, prototypes=4)(torch.zeros(2, 8, 2, 5))]
     [(2, 30, 5), (2, 30, 4), (2, 30, 4)]
     """
@@ -27,19 +28,34 @@ class AnchorHead(nn.Module):
     def __init__(self, width: int, anchors: int, channels: int, prototypes: int) -> None:
         super().__init__()
         self.shared = ConvNormAct(width, width, norm=None)
-        self.classes, self.boxes, self.coefficients = (
-            nn.Conv2d(width, anchors * each, 3, padding=1) for each in (channels, 4, prototypes)
-        )
+        self.classify = _ByClass(width, channels, anchors)
+        self.boxes, self.coefficients = (nn.Conv2d(width, anchors * each, 3, padding=1) for each in (4, prototypes))
         self.anchors = anchors
-        for conv in (self.classes, self.boxes, self.coefficients):
+        for conv in (self.boxes, self.coefficients):
             nn.init.xavier_uniform_(conv.weight)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, width, *s) -> (B, Q, channels), (B, Q, 4) and (B, Q, K), the anchors of a cell side by side, the cells row by row."""
         features = self.shared(features)
-        classes, boxes, coefficients = (self._by_anchor(conv(features)) for conv in (self.classes, self.boxes, self.coefficients))
-        return classes, boxes, coefficients.tanh()
+        boxes, coefficients = (self._by_anchor(conv(features)) for conv in (self.boxes, self.coefficients))
+        return self.classify(features), boxes, coefficients.tanh()
 
     def _by_anchor(self, maps: Tensor) -> Tensor:
         """(B, anchors C, *s) -> (B, Q, C)."""
         return maps.flatten(2).movedim(1, 2).reshape(len(maps), -1, maps.shape[1] // self.anchors)
+
+
+class _ByClass(nn.Module):
+    """(B, width, *s) -> (B, Q, channels): a 3x3 convolution whose weights have an axis for the class, so that other classes can be
+    carried over by name."""
+
+    def __init__(self, width: int, channels: int, anchors: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, anchors, width, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(channels, anchors))
+        nn.init.xavier_uniform_(self.weight.view(channels * anchors, width, 3, 3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        maps = conv2d(features, self.weight.flatten(0, 1), self.bias.flatten(), padding=1)  # (B, channels anchors, *s)
+        by_class = maps.view(len(maps), *self.bias.shape, -1)  # (B, channels, anchors, cells)
+        return by_class.permute(0, 3, 2, 1).flatten(1, 2)  # (B, cells anchors, channels)

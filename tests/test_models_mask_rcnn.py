@@ -324,4 +324,4 @@ def test_its_cost_is_that_of_its_fullest_answer() -> None:
 
     least = cost(proposals=10, detections=5)
     assert cost(proposals=30, detections=5) - least == 20 * (8 * 49 * 16 + 16 * 16 + 16 * 4 * 5)
-    assert cost(proposals=10, detections=6) - least == 8 * 8 * 9 * 14**2 + 8 * 8 * 28**2 + 8 * 28**2
+    assert cost(proposals=10, detections=6) - least == 8 * 8 * 9 * 14**2 + 8 * 8 * 28**2 + 8 * 4 * 28**2

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments import ENCODER, HERE, keep
+from experiments import ENCODER, HERE, interval, keep
 from plans import minutes
+
+from intarsia.engine.spelling import spelled
 
 KEPT = HERE / "objects"
 COMMON = {"batch_size": 4, "lr": 1e-3, "encoder_lr_factor": 0.3, "weight_decay": 0.02, "ema": 0.99, "colour": 0.2}
@@ -27,10 +29,10 @@ WHOLE = {"scale": (1.0, 1.0), "flip": 0.0, "colour": 0.0, "weight_decay": 0.0, "
 LIGHT_MASK_RCNN = {
     "width": 96, "box_width": 256, "mask_width": 96, "mask_layers": 3, "proposals": 256, "region_samples": 128,
 }  # fmt: skip
-LIGHT_MASK2FORMER = {"width": 96, "queries": 30, "layers": 3, "heads": 4, "hidden": 256}
+LIGHT_MASK2FORMER = {"width": 96, "queries": 30, "layers": 3, "heads": 4, "hidden": 256, "finest": 2}
 QUERY = {
-    "model": "mask2former", "model_args": LIGHT_MASK2FORMER, "loss_args": {"mask_set": {"points": 3000}}, "lr": 5e-4,
-    "encoder_lr_factor": 0.2, "weight_decay": 0.05, "clip_norm": 0.1,
+    "model": "mask2former", "model_args": LIGHT_MASK2FORMER, "loss_args": {"mask_set": {"points": 3000}}, "lr": 1e-3,
+    "encoder_lr_factor": 0.3, "weight_decay": 0.05, "clip_norm": 0.1,
 }  # fmt: skip
 CENTRES = {"model": "panoptic_deeplab", "lr": 2e-3}
 
@@ -130,9 +132,33 @@ def train(data: Path, weights: Path, runs: Path, names: list[str]) -> None:
         (KEPT / name / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
+SHOWN = {"instance": ("mask_ap50", "mask_ap", "box_ap"), "panoptic": ("pq", "pq_things", "pq_stuff"), "semantic": ("mean_iou",)}
+"""The scores that the table tells of a task."""
+
+
+def tables() -> str:
+    """Scores with their intervals as Markdown."""
+    lines = ["| run | task | images, trained and scored | scores | minutes |", "|---" * 5 + "|"]
+    for name, real in RUNS.items():
+        if not (KEPT / name / "facts.json").exists():
+            continue
+        facts = json.loads((KEPT / name / "facts.json").read_text())
+        for place in ("scores", *real.also):
+            scores = json.loads((KEPT / name / place / "scores.json").read_text())
+            task = next(task for task, names in SHOWN.items() if names[0] in scores)
+            told = [f"{spelled(one)} {scores[one]:.3f} {interval(*scores['intervals'][one])}" for one in SHOWN[task]]
+            if counts := scores.get("counting"):
+                told += [f"count error {counts['relative_error']:.3f} {interval(*counts['intervals']['relative_error'])}"]
+            used = f"{facts['trained']}, {facts['scored']}"
+            lines.append(f"| {name} | {task} | {used} | {'; '.join(told)} | {facts['minutes']} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["train", data, weights, runs, *names]:
             train(Path(data), Path(weights), Path(runs), names)
+        case ["tables"]:
+            print(tables())
         case _:
             sys.exit(__doc__)

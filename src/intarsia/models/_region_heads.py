@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear, smooth_l1_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, cross_entropy, linear, smooth_l1_loss
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder
 from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
@@ -79,7 +79,7 @@ class _Boxes(nn.Module):
 class MaskHead(nn.Module):
     """Features (N, in_channels, 14, 14) and a class for each (N,) to the logits of the mask of that class (N, 28, 28).
 
-    `layers` convolutions of `width` and one that doubles the size. The masks of other classes are not computed.
+    `layers` convolutions of `width` and one that doubles the size.
     """
 
     def __init__(self, in_channels: int, channels: int, width: int, layers: int, *, norm: bool) -> None:
@@ -91,12 +91,12 @@ class MaskHead(nn.Module):
 
     def forward(self, features: Tensor, classes: Tensor) -> Tensor:
         """(N, in_channels, 14, 14) -> (N, 28, 28), float32."""
-        wide = self.enlarge(self.body(features)).relu()  # (N, width, 28, 28)
+        wide = self.enlarge(self.body(features)).relu_()  # (N, width, 28, 28)
         return self.classify(wide, classes).float()  # type: ignore[no-any-return]
 
 
 class _Mask(nn.Module):
-    """(N, width, *s) and classes (N,) -> (N, *s): of a 1x1 convolution to all channels the one that is asked for."""
+    """(N, width, *s) and classes (N,) -> (N, *s): a 1x1 convolution to all channels, of which each region asks for one."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -104,8 +104,8 @@ class _Mask(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-1 / sqrt(width), 1 / sqrt(width)))
 
     def forward(self, features: Tensor, classes: Tensor) -> Tensor:
-        logits = torch.bmm(self.weight[classes][:, None], features.flatten(2))  # (N, 1, width) x (N, width, s) -> (N, 1, s)
-        return (logits + self.bias[classes][:, None, None]).view(-1, *features.shape[2:])  # (N, *s)
+        logits = conv2d(features, self.weight[:, :, None, None], self.bias)  # (N, channels, *s)
+        return logits[torch.arange(len(classes), device=classes.device), classes]  # (N, *s)
 
 
 class RegionHeads(nn.Module):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import cv2
 import msgspec
 import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from intarsia.core.errors import DatasetNotFound, LabelError
-from intarsia.core.segments import Segments, narrow
+from intarsia.core.errors import DatasetNotFound, IntarsiaError, LabelError
+from intarsia.core.segments import Segments
 from intarsia.data.coco_file import (
     Category,
     ImageEntry,
@@ -26,6 +27,7 @@ from intarsia.data.folders import found_images, listing, unique_keys, whole_fold
 from intarsia.data.holds import Holds, check, inner_key
 from intarsia.data.images import IMAGE_SUFFIXES, read_image, write_bytes, write_image
 from intarsia.data.records import Record, beside, ends, put_image
+from intarsia.ops.renumbering import renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -168,19 +170,18 @@ class PanopticReader:
         colours = read_image(record.label)
         if colours.dtype != np.uint8 or colours.shape[-1] < 3:
             raise LabelError(str(record.label), expected="colours (R, G, B) of 8 bit", received=f"{colours.dtype} {colours.shape}")
-        numbers = colours[..., :3] @ np.array([1, 256, 65536], np.int32)  # (H, W, 3) -> (H, W)
+        four = cv2.cvtColor(np.ascontiguousarray(colours[..., :3]), cv2.COLOR_RGB2RGBA)  # (H, W, 4), to be read as one number
+        numbers = four.view("<i4")[..., 0] & 0xFFFFFF  # (H, W)
         rows = self.told[record.key]
-        known = np.array([0, *(row.id for row in rows)], np.int64)
-        order = np.argsort(known, kind="stable")
-        place = order[np.minimum(np.searchsorted(known[order], numbers), len(known) - 1)]
-        strange = known[place] != numbers
-        if strange.any():
+        known = {row.id: place for place, row in enumerate(rows, 1)} | {0: -1}
+        try:
+            ids = renumbered(numbers, known)
+        except IntarsiaError as error:
             raise LabelError(
                 str(record.label),
                 expected=f"the numbers of its {len(rows)} segments, or 0 for void",
-                received=", ".join(map(str, np.unique(numbers[strange])[:5].tolist())),
-            )
-        ids = np.where(place == 0, -1, place).astype(narrow(-1, len(rows)))
+                received=", ".join(map(str, np.setdiff1d(numbers, [*known])[:5].tolist())),
+            ) from error
         boxes = [(x, y, x + w, y + h) for row in rows if row.bbox for x, y, w, h in [row.bbox]]
         areas = [row.area for row in rows if row.area is not None]
         return Segments(

@@ -202,5 +202,5 @@ def test_a_sample_is_read_once(data):
 
 
 def test_asked_for_in_vain_they_are_refused():
-    with pytest.raises(OptionError, match="--rare-crops: expected --augment, which makes the crops, received --no-augment"):
+    with pytest.raises(OptionError, match="--rare-crops: expected --augment, which makes the pictures, received --no-augment"):
         TrainOptions(rare_crops=0.5, augment=False)

@@ -20,7 +20,9 @@ from intarsia.losses.focal import Focal
 from intarsia.losses.weighted_sum import WeightedSum
 
 CLASSES = 3
-NAMES = [name for name in members("losses") if name != "weighted_sum"]
+OTHERS = {"centre", "mask_set", "offset", "prototype_masks", "regions", "weighted_sum"}
+"""Those that read no logits for each pixel, and the sum."""
+NAMES = [name for name in members("losses") if name not in OTHERS]
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     name: getattr(import_module(f"intarsia.losses.{name}"), f"{name}_loss") for name in NAMES
 }

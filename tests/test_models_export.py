@@ -55,7 +55,7 @@ class Logits(nn.Module):
         if isinstance(output, Dense) and output.centre is None:
             return output.logits
         parts = tree_leaves(output if isinstance(output, Dense) else replace(output, priors=None))
-        spread = [part / part.detach().std() for part in parts]  # each counts alike
+        spread = [part / part.detach().std() for part in parts if isinstance(part, torch.Tensor)]  # each counts alike
         return torch.cat([part.flatten(1) for part in spread], dim=1)  # (B, n)
 
 

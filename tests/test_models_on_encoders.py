@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
+import intarsia.models  # noqa: F401  (makes outputs known to torch as trees)
 from intarsia.core.catalogue import find, members
 from intarsia.models.encoders.make import make_encoder
 
@@ -21,6 +23,8 @@ NETWORKS = [
     for name in members("models")
     if "encoder" in signature(find("models", name)).parameters and name != "segnet"  # VGG's
 ]
+OBJECTS = [name for name in NETWORKS if find("models", name).tasks[0] != "semantic" and name != "eomt"]  # a plain ViT's
+NETWORKS = [name for name in NETWORKS if find("models", name).tasks[0] == "semantic"]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +61,18 @@ def test_levels_lie_where_strides_say(encoder: str, output_stride: int | None) -
         levels = network(torch.zeros(2, in_channels, *SIZE))
         assert [level.shape[1] for level in levels] == list(network.channels)
         assert [tuple(level.shape[2:]) for level in levels] == sizes(encoder, network.strides)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("name", OBJECTS)
+@torch.no_grad()
+def test_objects_stand_on_any(name: str, encoder: str) -> None:
+    network = find("models", name)
+    net = network(4, 4, encoder=encoder, **options(network, encoder)).eval()
+    said = net(torch.randint(0, 256, (1, 4, *SIZE), dtype=torch.uint8))
+    leaves = [leaf for leaf in tree_leaves(said) if isinstance(leaf, torch.Tensor)]
+    assert leaves
+    assert all(leaf.isfinite().all() for leaf in leaves)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -59,7 +59,11 @@ def test_the_head_says_each_anchor_of_each_cell() -> None:
     with torch.no_grad():
         classes, boxes, coefficients = head(features)
         shared = head.shared(features)
-        for part, conv, each in ((classes, head.classes, 5), (boxes, head.boxes, 4), (coefficients, head.coefficients, 2)):
+        for anchor in range(3):  # the classes' weights go by class first
+            own = head.classify.weight.view(5, 3, 6, 3, 3)[:, anchor]
+            maps = torch.nn.functional.conv2d(shared, own, head.classify.bias[:, anchor], padding=1)  # (B, channels, *s)
+            torch.testing.assert_close(classes[:, anchor::3], maps.flatten(2).movedim(1, 2))
+        for part, conv, each in ((boxes, head.boxes, 4), (coefficients, head.coefficients, 2)):
             maps = conv(shared)
             maps = maps.tanh() if part is coefficients else maps
             for anchor, (y, x) in ((0, (0, 0)), (2, (1, 3)), (1, (3, 6))):

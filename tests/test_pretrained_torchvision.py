@@ -17,7 +17,7 @@ from intarsia.core.errors import CheckpointError, OptionError
 from intarsia.core.pixels import Pixels
 from intarsia.models.encoders.make import make_encoder
 from intarsia.models.pretrained.converted import Converted
-from intarsia.models.pretrained.from_torchvision import NAMES, convert
+from intarsia.models.pretrained.from_torchvision import NETWORKS, convert
 
 SIZE = (65, 97)
 
@@ -53,7 +53,7 @@ def images() -> torch.Tensor:
     return torch.randint(0, 256, (1, 3, *SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_equal_outputs(name: str, images: torch.Tensor) -> None:
     theirs = reference(name)
     converted = convert(name, theirs.state_dict())
@@ -67,7 +67,7 @@ def test_equal_outputs(name: str, images: torch.Tensor) -> None:
     assert convolutions(net) == convolutions(theirs)  # also dilations that reach beyond so small a map
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "101" not in name and not name.startswith("lraspp")])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "101" not in name and not name.startswith("lraspp")])
 def test_equal_auxiliary_outputs(name: str, images: torch.Tensor) -> None:
     theirs = reference(name, classes=4, aux_loss=True)
     converted = convert(name, theirs.state_dict())

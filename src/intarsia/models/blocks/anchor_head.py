@@ -51,11 +51,12 @@ class _ByClass(nn.Module):
 
     def __init__(self, width: int, channels: int, anchors: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels, anchors, width, 3, 3))
+        self.weight = nn.Parameter(torch.empty(channels, anchors * width, 3, 3))  # of rank 4, for channels_last
         self.bias = nn.Parameter(torch.zeros(channels, anchors))
         nn.init.xavier_uniform_(self.weight.view(channels * anchors, width, 3, 3))
 
     def forward(self, features: Tensor) -> Tensor:
-        maps = conv2d(features, self.weight.flatten(0, 1), self.bias.flatten(), padding=1)  # (B, channels anchors, *s)
+        weight = self.weight.reshape(self.bias.numel(), -1, 3, 3)  # (channels anchors, width, 3, 3)
+        maps = conv2d(features, weight, self.bias.flatten(), padding=1)  # (B, channels anchors, *s)
         by_class = maps.view(len(maps), *self.bias.shape, -1)  # (B, channels, anchors, cells)
         return by_class.permute(0, 3, 2, 1).flatten(1, 2)  # (B, cells anchors, channels)

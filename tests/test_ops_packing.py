@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from intarsia.core.errors import InvalidNoun
-from intarsia.ops.packing import pack
+from intarsia.ops.packing import pack, window_of
 
 
 @st.composite
@@ -106,3 +106,10 @@ def test_above_32_layers_it_warns():
 def test_errors(arguments, text):
     with pytest.raises(InvalidNoun, match=text):
         pack(**{"masks": np.ones((1, 2, 2), bool), "classes": [0]} | arguments)
+
+
+def test_a_mask_of_other_bytes_than_one_has_its_window():
+    mask = np.zeros((6, 7), np.uint8)
+    mask[2:4, 3:5] = 255
+    assert window_of(mask.view(np.bool_)) == window_of(mask) == (slice(2, 4), slice(3, 5))
+    assert pack(mask.view(np.bool_)[None], [0]).areas.tolist() == [4]

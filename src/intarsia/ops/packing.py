@@ -38,8 +38,8 @@ def pack(
 
     The masks come back exactly, in their order, a mask without pixels as a row without pixels. A pixel of `void` (*S) is void and
     no mask's: a mask that covers it loses that pixel and keeps the rest. Given boxes and areas are stored as they are.
-    Raises InvalidNoun where shapes or counts differ; warns of labels, which
-    have no scores, above 32 layers, where a map per object would be no larger.
+    Raises InvalidNoun where shapes or counts differ; warns of labels, which have no scores, above 32 layers, where a map per object
+    would be no larger.
 
     >>> two = pack([[[1, 1, 0]], [[0, 1, 1]]], classes=[0, 0], void=np.array([[True, False, False]]))
     >>> two.ids.tolist()
@@ -98,7 +98,7 @@ def window_of(mask: NDArray[Any]) -> tuple[slice, ...]:
     >>> window_of(np.array([[0, 1], [0, 1]]))
     (slice(0, 2, None), slice(1, 2, None))
     """
-    inside = mask.astype(np.bool_, copy=False)
+    inside = mask != 0  # bytes of 0 and 1, as those of a view of 0 and 255 are not
     pixels = inside.tobytes()  # searched by memchr, from both ends, in half the time of numpy's reductions
     first = pixels.find(1)
     if first < 0:

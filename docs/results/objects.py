@@ -76,7 +76,7 @@ RUNS = {
         "scenes16",
         CENTRES | WHOLE | {"model_args": {"stride": 2, "width": 128, "instance_width": 64}, "size": (240, 320), "epochs": 150},
     ),
-    "scenes_queries_overfit": Real("scenes16", QUERY | WHOLE | {"epochs": 600}, also=("instance", "semantic")),
+    "scenes_queries_overfit": Real("scenes16", QUERY | WHOLE | {"epochs": 300}, also=("instance", "semantic")),
     "coco_overfit": Real(
         "coco8",
         WHOLE | {"model": "mask_rcnn", "model_args": LIGHT_MASK_RCNN, "size": (320, 448), "epochs": 300, "batch_size": 2},

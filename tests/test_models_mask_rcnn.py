@@ -80,7 +80,7 @@ def test_equal_losses(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     targets = truth(ids, [[0, 2, 1], [1, 1, -1]])
     raw = pictures(2, 3, 64, 96)
     given = [
-        {"boxes": targets.boxes(image), "labels": targets.classes[image][:rows] + 1, "masks": targets.masks(image)}
+        {"boxes": targets.boxes()[image, :rows], "labels": targets.classes[image][:rows] + 1, "masks": targets.masks(image)}
         for image, rows in enumerate((3, 2))
     ]
     torch.manual_seed(5)
@@ -141,7 +141,7 @@ def test_objects_by_hand() -> None:
     assert objects.rows.tolist() == [1, 2, 5]
     assert objects.classes.tolist() == [2, 0, 0]
     assert objects.boxes.tolist() == [[1, 1, 4, 3], [5, 3, 6, 4], [3, 2, 6, 3]]
-    assert objects.boxes.equal(targets.boxes(0)[[0, 1, 4]])
+    assert objects.boxes.equal(targets.boxes()[0, [0, 1, 4]])
     assert objects.unknown is not None
     assert objects.unknown.sum() == 4
     assert objects.untrained is not None

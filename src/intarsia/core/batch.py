@@ -99,19 +99,41 @@ class Targets:
         wanted = self.classes.new_tensor(range(1, rows + 1)).to(ids.dtype).view(rows, 1, *[1] * (ids.ndim - 1))
         return (ids[None] == wanted).any(dim=1)  # (N, L, *S) -> (N, *S)
 
-    def boxes(self, image: int) -> Tensor:
-        """(N, 2d) float32, the tight boxes of `masks`, (x0, y0, x1, y1) or with z; zeros for a row without pixels."""
-        masks = self.masks(image)
-        rows, dims = masks.shape[0], masks.ndim - 1
-        low, high = [], []
-        for axis in reversed(range(dims)):  # x first
-            others = [other + 1 for other in range(dims) if other != axis]
-            line = masks.long().amax(dim=others) if rows else masks.long().sum(dim=others)  # (N, S_axis)
-            length = line.shape[1]
-            low.append(line.argmax(dim=1))  # the first pixel
-            high.append((length - line.flip(1).argmax(dim=1)) * line.amax(dim=1) if length else line.sum(dim=1))
-        stacked = low + high
-        return masks.new_zeros((rows, 2 * dims)).float() if not rows else _stack(stacked)
+    def boxes(self) -> Tensor:
+        """(B, N, 2d) float32, the tight boxes of the rows in pixels, (x0, y0, x1, y1) or with z; zeros for a row without pixels.
+
+        By one pass over the ids, as a mask for each of a thousand objects would take gigabytes.
+        """
+
+        def make() -> Tensor:
+            (batch, rows), dims = self.classes.shape, self.ids.ndim - 2
+            entries = self._rows_of_pixels()
+            boxes = self.classes.new_zeros((batch, rows, 2 * dims)).float()
+            for place, axis in enumerate(reversed(range(2, 2 + dims))):  # x first
+                length = self.ids.shape[axis]
+                steps = entries.new_tensor(range(length)).view(-1, *[1] * (dims + 1 - axis))
+                steps = steps.expand(self.ids.shape).flatten(1)  # (B, pixels)
+                low = entries.new_full((batch, rows + 1), length).scatter_reduce_(1, entries, steps, "amin")
+                high = entries.new_zeros((batch, rows + 1)).scatter_reduce_(1, entries, steps + 1, "amax")
+                boxes[..., place], boxes[..., dims + place] = (low * (high > 0))[:, 1:], high[:, 1:]
+            return boxes
+
+        return self.view("boxes", make)
+
+    def unproven(self) -> Tensor:
+        """(B, *S) bool, the pixels that prove nothing: void, and those of crowds."""
+
+        def make() -> Tensor:
+            crowd = self.crowd.new_zeros((len(self.crowd), self.crowd.shape[1] + 1))  # (B, N+1), nothing first
+            crowd[:, 1:] = self.crowd
+            here = crowd.gather(1, self._rows_of_pixels()).view(self.ids.shape).any(dim=1)  # (B, L, *S) -> (B, *S)
+            return here | (self.ids[:, 0] < 0)
+
+        return self.view("unproven", make)
+
+    def _rows_of_pixels(self) -> Tensor:
+        """(B, L *S) int64, the row of each pixel of each layer from 1 on; 0 where there is none."""
+        return self.ids.long().clamp(min=0).flatten(1)
 
     def to(self, *args: Any, **kwargs: Any) -> Targets:
         """On another device; the views stay behind."""
@@ -177,10 +199,3 @@ class Batch:
         )
         return replace(self, images=self.images.pin_memory(), valid=pin(self.valid), stats=pin(self.stats), targets=targets)
 
-
-def _stack(columns: list[Tensor]) -> Tensor:
-    """Columns (N,) side by side as float32 (N, K), by tensor methods alone."""
-    table = columns[0].new_zeros((columns[0].shape[0], len(columns))).float()
-    for index, column in enumerate(columns):
-        table[:, index] = column
-    return table

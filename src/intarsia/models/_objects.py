@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.ops import box_iou, roi_align
 
+from intarsia.core.summed_area import share_within, summed_area
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,7 @@ class Objects:
     unknown: Tensor | None
     """(H, W) bool, the pixels that are void or not valid; None where there are none."""
     untrained: Tensor | None
-    """(H + 1, W + 1) how many pixels up to here, from the corner, are unknown or of a crowd; None where there are none."""
+    """(H + 1, W + 1) the `summed_area` of what is unknown or of a crowd; None where nothing is."""
 
     def owners(self, boxes: Tensor, high: float, low: float, *, each: bool = False) -> Tensor:
         """(N,) int64, for each of boxes (N, 4) the object it overlaps most, where the intersection over union is at least `high`.
@@ -63,17 +65,8 @@ class Objects:
         owner[(best < high) & ~forced] = UNTRAINED
         owner[(best < low) & ~forced] = NOBODY
         if self.untrained is not None:
-            owner[(owner == NOBODY) & (2 * self._untrained(boxes) > 1)] = UNTRAINED
+            owner[(owner == NOBODY) & (2 * share_within(self.untrained, boxes) > 1)] = UNTRAINED
         return owner
-
-    def _untrained(self, boxes: Tensor) -> Tensor:
-        """(N,) the share of each of boxes (N, 4), as far as it lies in the image, that is unknown or of a crowd."""
-        assert self.untrained is not None
-        table, (height, width) = self.untrained, (length - 1 for length in self.untrained.shape)
-        x0, x1 = (boxes[:, axis].round().long().clamp(0, width) for axis in (0, 2))  # (N,) each
-        y0, y1 = (boxes[:, axis].round().long().clamp(0, height) for axis in (1, 3))
-        pixels = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]  # (N,)
-        return pixels / ((y1 - y0) * (x1 - x0)).clamp(min=1)
 
     def crops(self, boxes: Tensor, matched: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """The masks of objects `matched` (N,) within boxes (N, 4), averaged to side x side cells: the share of a cell that is the
@@ -95,24 +88,17 @@ class Objects:
 
 def objects_of(targets: Targets, valid: Tensor | None = None, things: Sequence[int] | None = None) -> list[Objects]:
     """Of each image those of the classes `things`, by default of all; pixels that are not `valid` (B, H, W) are as void."""
-    ids, (height, width) = targets.ids, targets.ids.shape[2:]
-    boxes = _boxes(ids.long(), targets.classes.shape[1])  # (B, N, 4)
-    wanted = (targets.classes >= 0) & ~targets.crowd & (boxes[..., 2] > boxes[..., 0])  # (B, N)
+    ids, boxes = targets.ids, targets.boxes()  # (B, N, 4)
+    wanted = (targets.classes >= 0) & ~targets.crowd & (boxes[..., 2] > 0)  # (B, N)
     if things is not None:
         wanted &= torch.isin(targets.classes, targets.classes.new_tensor([*things]))
-    unknown = ids[:, 0] < 0 if valid is None else (ids[:, 0] < 0) | ~valid  # (B, H, W)
-    untrained = unknown
-    if targets.crowd.any():
-        crowd = torch.nn.functional.pad(targets.crowd, (1, 0))  # (B, N + 1), id 0 is none
-        entries = ids.long().clamp(min=0).flatten(1)  # (B, L H W)
-        untrained = unknown | crowd.gather(1, entries).view(ids.shape).any(dim=1)  # (B, L, H, W) -> (B, H, W)
+    unknown, untrained = ids[:, 0] < 0, targets.unproven()  # (B, H, W) each
+    if valid is not None:
+        unknown, untrained = unknown | ~valid, untrained | ~valid
     rows = torch.arange(1, wanted.shape[1] + 1, device=ids.device)
     made = []
     for image, keep in enumerate(wanted):
         doubt = untrained[image].any()
-        table = untrained.new_zeros((height + 1, width + 1), dtype=torch.int64) if doubt else None
-        if table is not None:
-            table[1:, 1:] = untrained[image].cumsum(0).cumsum(1)
         made.append(
             Objects(
                 boxes[image, keep],
@@ -120,29 +106,10 @@ def objects_of(targets: Targets, valid: Tensor | None = None, things: Sequence[i
                 rows[keep],
                 ids[image],
                 unknown[image] if doubt and unknown[image].any() else None,
-                table,
+                summed_area(untrained[image]) if doubt else None,
             )
         )
     return made
-
-
-def _boxes(ids: Tensor, rows: int) -> Tensor:
-    """(B, N, 4) float32, the tight boxes of the pixels of each row in ids (B, L, H, W); zeros for a row without pixels.
-
-    By one pass over the ids, as a mask for each of a thousand objects would take gigabytes.
-    """
-    batch, height, width = len(ids), *ids.shape[2:]
-    entries = ids.clamp(min=0).flatten(1)  # (B, L H W); 0 collects what is no row's
-    axes = []
-    for axis, length in ((-1, width), (-2, height)):
-        steps = torch.arange(length, device=ids.device)
-        places = (steps if axis == -1 else steps[:, None]).expand(ids.shape).flatten(1)  # (B, L H W)
-        low = ids.new_full((batch, rows + 1), length).scatter_reduce(1, entries, places, "amin")  # (B, N + 1)
-        high = ids.new_zeros((batch, rows + 1)).scatter_reduce(1, entries, places + 1, "amax")
-        axes.append((low, high))
-    (x0, x1), (y0, y1) = axes
-    boxes = torch.stack([x0, y0, x1, y1], dim=2)[:, 1:]  # (B, N, 4)
-    return (boxes * (boxes[..., 2:3] > 0)).float()
 
 
 def _aligned(masks: Tensor, boxes: Tensor, places: Tensor, side: int) -> Tensor:

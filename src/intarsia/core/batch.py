@@ -198,4 +198,3 @@ class Batch:
             _views={},
         )
         return replace(self, images=self.images.pin_memory(), valid=pin(self.valid), stats=pin(self.stats), targets=targets)
-

@@ -208,14 +208,13 @@ class Segments:
         table = np.zeros(len(self) + 2, narrow(-1, len(rows)))
         table[rows + 1] = np.arange(1, len(rows) + 1)
         table[-1] = -1
-        return Segments(
-            table.take(self.ids),
-            self.classes[rows],
+        return self._with(
+            ids=table.take(self.ids),
+            classes=self.classes[rows],
             scores=self.scores[rows],
             crowd=self.crowd[rows],
             boxes=None if self._boxes is None else self._boxes[rows],
             areas=None if self._areas is None else self._areas[rows],
-            confidence=self.confidence,
         )
 
     def compact(self) -> Segments:
@@ -229,39 +228,21 @@ class Segments:
 
     def with_ids(self, ids: NDArray[Any], *, same_pixels: bool = False, confidence: NDArray[Any] | None = None) -> Segments:
         """The same rows on other pixels; given boxes and areas are dropped unless each row's pixels are unchanged."""
-        return Segments(
-            ids,
-            self.classes,
-            scores=self.scores,
-            crowd=self.crowd,
-            boxes=self._boxes if same_pixels else None,
-            areas=self._areas if same_pixels else None,
-            confidence=self.confidence if same_pixels else confidence,
-        )
+        return self._with(ids=ids) if same_pixels else self._with(ids=ids, boxes=None, areas=None, confidence=confidence)
 
     def with_classes(self, classes: ArrayLike) -> Segments:
         """The same pixels under other class indices (N,), such as `ClassSet.table_to` gives."""
-        return Segments(
-            self.ids,
-            classes,
-            scores=self.scores,
-            crowd=self.crowd,
-            boxes=self._boxes,
-            areas=self._areas,
-            confidence=self.confidence,
-        )
+        return self._with(classes=classes)
 
-    def with_confidence(self, confidence: NDArray[Any]) -> Segments:
-        """The same segments, and (*S) how sure each pixel's answer is."""
-        return Segments(
-            self.ids,
-            self.classes,
-            scores=self.scores,
-            crowd=self.crowd,
-            boxes=self._boxes,
-            areas=self._areas,
-            confidence=confidence,
-        )
+    def with_confidence(self, confidence: NDArray[Any], scores: ArrayLike | None = None) -> Segments:
+        """The same segments, (*S) how sure each pixel's answer is, and (N,) `scores` where those follow from it."""
+        return self._with(confidence=confidence) if scores is None else self._with(confidence=confidence, scores=scores)
+
+    def _with(self, **changes: Any) -> Segments:
+        """The same but for some arguments."""
+        given = {"boxes": self._boxes, "areas": self._areas, "confidence": self.confidence}
+        kept = {"ids": self.ids, "classes": self.classes, "scores": self.scores, "crowd": self.crowd}
+        return Segments(**kept | given | changes)
 
     # -- comparing and showing -------------------------------------------------------------------------------------------------
 

@@ -19,9 +19,9 @@ def summed_area(flags: Tensor) -> Tensor:
 
 
 def share_within(table: Tensor, boxes: Tensor) -> Tensor:
-    """(..., Q) the share of each of `boxes` (Q, 4), as far as it lies within the image, that is set; edges go to the nearest pixel's.
+    """(..., Q) the share of each of `boxes` (Q, 4), as far as it lies within the image, that is set; 0 for a box without a pixel.
 
-    `boxes` are (x0, y0, x1, y1) in pixels, `table` is (..., H + 1, W + 1) of `summed_area`. It is 0 for a box without a pixel.
+    `boxes` are (x0, y0, x1, y1) in pixels, rounded to whole ones; `table` is (..., H + 1, W + 1) of `summed_area`.
 
     >>> import torch
     >>> table = summed_area(torch.tensor([[True, False, False, True]]))

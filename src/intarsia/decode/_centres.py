@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.special import softmax
 
 from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.core.segments import Segments
 from intarsia.decode._arrays import as_array, check_images
-from intarsia.ops.cells import argmax_upsampled
+from intarsia.ops.cells import argmax_upsampled, middles, upsampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,18 +154,20 @@ def _objects(image: _Image, labels: NDArray[Any], classes: ClassSet, lowest: flo
     cells, heights = _peaks(heat, lowest, kernel, top)  # (N, 2), (N,)
     if not len(cells) or not len(pixels):
         return _Objects(ids, np.zeros(0, np.intp), np.zeros(0))
-    steps, starts = np.array([_grid(*lengths, align_corners) for lengths in zip(heat.shape, size, strict=True)]).T  # (2,) each
+    axes = [middles(*lengths, align_corners=align_corners) for lengths in zip(heat.shape, size, strict=True)]
+    starts, steps = np.array(axes).T  # (2,) each
     places = np.stack(np.unravel_index(pixels, size), axis=1)  # (n, 2)
-    ways = np.stack([_enlarged(plane, size, align_corners).take(pixels) for plane in offset], axis=1)  # (n, 2) in cells
+    ways = np.stack(
+        [upsampled(plane, size, align_corners=align_corners).take(pixels) for plane in offset], axis=1
+    )  # (n, 2) in cells
     distances, near = cKDTree(starts + steps * cells).query(places + steps * ways, k=2)  # (n, 2) each, of N centres, in pixels
     owners = np.where(distances[:, 0] == distances[:, 1], near.min(axis=1), near[:, 0])  # (n,), of two as near the first
     votes = np.bincount(owners * count + labels.take(pixels), minlength=len(cells) * count).reshape(-1, count)  # (N, C)
     areas, winners = votes.sum(axis=1), votes.argmax(axis=1)
-    probabilities = np.exp(logits - logits.max(axis=0))  # (C, *s)
-    probabilities /= probabilities.sum(axis=0)
+    probabilities = softmax(logits, axis=0)  # (C, *s)
     scores = np.zeros(len(cells))
     for index in np.unique(winners[areas > 0]):
-        plane = _enlarged(probabilities[index], size, align_corners)  # (*S)
+        plane = upsampled(probabilities[index], size, align_corners=align_corners)  # (*S)
         total = np.bincount(owners, weights=plane.take(pixels), minlength=len(cells))
         scores = np.where(winners == index, total / np.maximum(areas, 1) * np.clip(heights, 0, 1), scores)
     kept = np.flatnonzero(areas)
@@ -183,20 +186,3 @@ def _peaks(heat: Floats, lowest: float, kernel: int, top: int | None) -> tuple[F
     heights = heat[highest][first]
     order = np.lexsort((first, -heights))[:top]
     return middles[named[order], ::-1], heights[order]  # (x, y) -> (y, x)
-
-
-def _grid(cells: int, pixels: int, align_corners: bool) -> tuple[float, float]:
-    """Cell k has its middle at pixel start + step k; the step comes first."""
-    if align_corners:
-        return (pixels - 1) / max(cells - 1, 1), 0.0
-    return pixels / cells, pixels / cells / 2 - 0.5
-
-
-def _enlarged(plane: Floats, size: tuple[int, ...], align_corners: bool) -> Floats:
-    """(*s) -> (*S), linear."""
-    if align_corners:
-        (down, _), (right, _) = (_grid(*lengths, align_corners) for lengths in zip(plane.shape, size, strict=True))
-        matrix = np.array([[1 / (right or 1), 0, 0], [0, 1 / (down or 1), 0]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(plane, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
-    return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

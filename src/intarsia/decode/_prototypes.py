@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from intarsia.core.errors import InvalidNoun
 from intarsia.decode._arrays import as_array, check_images
@@ -73,7 +74,7 @@ def instances(
         queries, labels, scores = _candidates(logits[image], score)
         kept = suppressed(boxes[image][queries], scores, labels, overlap)[:max_detections]
         sums = coefficients[image][queries[kept]] @ prototypes[image].reshape(prototypes.shape[1], -1)  # (N, cells)
-        planes = _sigmoid(sums).reshape(-1, *prototypes.shape[2:])  # (N, *s)
+        planes = expit(sums).reshape(-1, *prototypes.shape[2:])  # (N, *s)
         crops = list(_crops(planes, boxes[image][queries[kept]], size, mask))
         seen = np.array([pixels.any() for _, pixels in crops], np.bool_)
         kept = kept[seen]
@@ -104,8 +105,7 @@ def suppressed(boxes: Floats, scores: Floats, labels: Indices, overlap: float) -
 
 def _candidates(logits: Floats, score: float) -> tuple[Indices, Indices, Floats]:
     """(N,) each, the query, class and probability of the pairs that count; the most probable of each class."""
-    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))  # (Q, C+1)
-    probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True))[:, :-1]  # (Q, C)
+    probabilities = softmax(logits, axis=1)[:, :-1]  # (Q, C+1) -> (Q, C)
     some = np.flatnonzero(probabilities.max(axis=1, initial=0) >= score)  # (n,)
     best = some[np.argsort(-probabilities[some], axis=0, kind="stable")[:CANDIDATES]]  # (candidates, C)
     chosen = np.take_along_axis(probabilities, best, axis=0).T  # (C, candidates)
@@ -130,8 +130,3 @@ def _along(low: float, high: float, cells: int, pixels: int) -> tuple[slice, Ind
     places = np.clip((np.arange(window.start, window.stop) + 0.5) * (cells / pixels) - 0.5, 0, cells - 1)
     before = places.astype(np.intp)
     return window, before, np.minimum(before + 1, cells - 1), places - before
-
-
-def _sigmoid(values: Floats) -> Floats:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * values))

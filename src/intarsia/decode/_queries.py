@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+from scipy.special import expit, softmax
 
 from intarsia.core.errors import InvalidNoun, OptionError
 from intarsia.core.segments import Segments, narrow
 from intarsia.decode._arrays import as_array, check_images
-from intarsia.ops.cells import argmax_upsampled
+from intarsia.decode._confidence import with_means
+from intarsia.ops.cells import argmax_upsampled, upsampled
 from intarsia.ops.packing import pack_crops, window_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def semantic(output: Queries, sizes: Sequence[tuple[int, ...]], classes: ClassSe
     """
     answers = []
     for shares, mask_of, size in _images(output, sizes, classes):
-        evidence = np.tensordot(shares[:, :-1].T, _sigmoid(mask_of(slice(None))), 1)  # (C, *s)
+        evidence = np.tensordot(shares[:, :-1].T, expit(mask_of(slice(None))), 1)  # (C, *s)
         total = evidence.sum(axis=0)  # (*s)
         planes = np.concatenate([evidence, 1 - total[None]]) if classes.nothing else evidence
         labels = argmax_upsampled(planes, size)  # (*S)
@@ -49,10 +50,9 @@ def semantic(output: Queries, sizes: Sequence[tuple[int, ...]], classes: ClassSe
         if confidence:
             sure = np.zeros(size, np.float32)
             for label in {*segments.classes.tolist(), *range(len(classes), len(planes))}:
-                np.copyto(sure, _enlarged(planes[label], size), where=labels == label)
-            sure = np.clip(sure / np.maximum(_enlarged(total, size), 1), 0, 1)
-            sums = np.bincount(segments.ids.ravel(), weights=sure.ravel(), minlength=len(segments) + 1)[1:]  # (N,)
-            segments = Segments(segments.ids, segments.classes, scores=sums / segments.areas, confidence=sure)
+                np.copyto(sure, upsampled(planes[label], size), where=labels == label)
+            sure = np.clip(sure / np.maximum(upsampled(total, size), 1), 0, 1)
+            segments = with_means(segments, sure)
         answers.append(segments)
     return answers
 
@@ -95,10 +95,10 @@ def instances(
 
 def _cut(mask: Floats, size: tuple[int, ...], level: float) -> tuple[Crop, float]:
     """Of mask logits (*s) the window of the image that is above `level`, the pixels there, and the mean of their probabilities."""
-    logits = _enlarged(mask, size)  # (*S)
+    logits = upsampled(mask, size)  # (*S)
     inside = logits > level
     window = window_of(inside)
-    return (window, inside[window]), float(_sigmoid(logits[inside]).mean()) if inside.any() else 0.0
+    return (window, inside[window]), float(expit(logits[inside]).mean()) if inside.any() else 0.0
 
 
 def panoptic(
@@ -146,10 +146,10 @@ def _won(
     winner = np.zeros(size, narrow(0, len(scores)))
     areas = np.zeros(len(scores), np.int64)
     for place, (mask, score) in enumerate(zip(masks, scores, strict=True)):
-        logits = _enlarged(mask, size)  # (*S)
+        logits = upsampled(mask, size)  # (*S)
         covered = logits >= 0
         areas[place] = covered.sum()
-        value = score * _sigmoid(logits)
+        value = score * expit(logits)
         won = value > best
         np.copyto(best, value, where=won)
         np.copyto(winner, winner.dtype.type(place + 1), where=won)
@@ -169,21 +169,10 @@ def _images(
         raise InvalidNoun("classes of Queries", expected=f"(B, Q, {len(classes) + 1}), no object last", received=logits.shape)
     check_images(logits, sizes)
     for image, size in enumerate(sizes):
-        spread = np.exp(logits[image] - logits[image].max(axis=1, keepdims=True))
         mask_of = partial(_mask_of, coefficients[image], prototypes[image])
-        yield spread / spread.sum(axis=1, keepdims=True), mask_of, size
+        yield softmax(logits[image], axis=1), mask_of, size
 
 
 def _mask_of(coefficients: Floats, prototypes: Floats, queries: Any) -> Floats:
     """The mask logits (..., *s) of some queries, of (Q, K) and (K, *s)."""
     return np.asarray(np.tensordot(coefficients[queries], prototypes, 1))
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-logits)))
-
-
-def _enlarged(plane: Floats, size: tuple[int, ...]) -> Floats:
-    """(*s) -> (*S), linear as torch's `interpolate`."""
-    return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR))

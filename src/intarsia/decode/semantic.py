@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from intarsia.core.errors import InvalidNoun
 from intarsia.core.output import Dense, Queries, Regions
 from intarsia.core.segments import Segments
 from intarsia.decode import _queries as queries
 from intarsia.decode._arrays import as_array, check_images
+from intarsia.decode._confidence import with_means
 from intarsia.decode._grouped import grouped
 from intarsia.ops.cells import argmax_and_confidence, argmax_upsampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.output import Output
@@ -35,6 +32,7 @@ def semantic(output: Output, sizes: Sequence[tuple[int, ...]], classes: ClassSet
     of the probabilities of the queries' masks (MaskFormer). Regions: those of their semantic branch. Raises InvalidNoun for another
     number of channels or of images, and for Regions without that branch.
 
+    >>> import numpy as np
     >>> from intarsia.core import ClassSet
     >>> logits = np.array([[[[3.0, 0.0]], [[0.0, 1.0]]]])  # (B, C, h, w) = (1, 2, 1, 2)
     >>> [segments] = semantic(Dense(logits), [(1, 8)], ClassSet(("sky", "road")))
@@ -65,10 +63,4 @@ def semantic(output: Output, sizes: Sequence[tuple[int, ...]], classes: ClassSet
             for scores, size in zip(logits, sizes, strict=True)
         ]
     decoded = (argmax_and_confidence(scores, size, align_corners=align_corners) for scores, size in zip(logits, sizes, strict=True))
-    return [_with_confidence(Segments.from_semantic(labels, num_classes), sure) for labels, sure in decoded]
-
-
-def _with_confidence(segments: Segments, confidence: NDArray[np.float16]) -> Segments:
-    """The same with `confidence` (*S), and its mean over each row's pixels as the row's score."""
-    total = np.bincount(segments.ids.ravel(), weights=confidence.ravel(), minlength=len(segments) + 1)[1:]  # (N,)
-    return Segments(segments.ids, segments.classes, scores=total / segments.areas, confidence=confidence)
+    return [with_means(Segments.from_semantic(labels, num_classes), sure) for labels, sure in decoded]

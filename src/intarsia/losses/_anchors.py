@@ -72,4 +72,3 @@ def matched(
     doubtful = (values >= negative) | (unproven > crowded)
     rows = rows.where(values >= positive, torch.where(doubtful, NEUTRAL, NO_OBJECT))
     return rows, overlaps.max(dim=0).values
-

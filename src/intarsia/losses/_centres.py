@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from intarsia.losses._labels import among
+from intarsia.ops.cells import middles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,27 +52,20 @@ def placed(targets: Targets, size: Sequence[int], things: Sequence[int] | None, 
     dims, (batch, rows) = len(whole), targets.classes.shape
     top = targets.view("top", lambda: _top(targets.ids))  # (B, *S)
     sums = targets.view("centre sums", lambda: _sums(top, rows))  # (B, N, 1 + d)
-    middles = (sums[..., 1:] / sums[..., :1].clamp(min=1)).float()  # (B, N, d), in pixels, 0 the middle of the first one
+    mass = (sums[..., 1:] / sums[..., :1].clamp(min=1)).float()  # (B, N, d), in pixels, 0 the middle of the first one
     steps, starts, seen = [], [], top
     for axis in range(dims):
-        step, start = _grid(size[axis], whole[axis], align_corners)
+        start, step = middles(size[axis], whole[axis], align_corners=align_corners)
         places = (start + step * torch.arange(size[axis], device=top.device) + 0.5).long()  # the pixel that a cell's middle is in
         seen = seen.index_select(1 + axis, places)
-        steps.append(step)
+        steps.append(step or 1.0)  # one pixel of many cells
         starts.append(start)
-    centres = (middles - middles.new_tensor(starts)) / middles.new_tensor(steps)
+    centres = (mass - mass.new_tensor(starts)) / mass.new_tensor(steps)
     countable = targets.classes >= 0
     if things is not None:
         listed = among(things, targets.classes.new_empty((batch, targets.num_classes)))  # (C)
         countable &= listed[targets.classes.clamp(min=0)]
     return Placed(seen.long(), centres, countable & ~targets.crowd & (sums[..., 0] > 0), targets.crowd)
-
-
-def _grid(cells: int, pixels: int, align_corners: bool) -> tuple[float, float]:
-    """Cell k has its middle at pixel start + step k; the step comes first."""
-    if align_corners:
-        return (pixels - 1) / max(cells - 1, 1) or 1.0, 0.0
-    return pixels / cells, pixels / cells / 2 - 0.5
 
 
 def _top(ids: Tensor) -> Tensor:

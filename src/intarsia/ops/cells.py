@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from intarsia.core.errors import InvalidNoun
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Labels = NDArray[np.signedinteger[Any]]
 
-__all__ = ["argmax_and_confidence", "argmax_upsampled"]
+__all__ = ["argmax_and_confidence", "argmax_upsampled", "middles", "upsampled"]
 
 MIXED_LIMIT = 0.65
 """Share of the pixels above which interpolating all of them is faster than gathering the mixed cells."""
@@ -63,6 +64,31 @@ def argmax_and_confidence(
     scores, axes = _checked(logits, size, align_corners)
     confidence = np.empty(tuple(size), np.float16)
     return _everywhere(scores, axes, confidence), confidence
+
+
+def middles(cells: int, pixels: int, *, align_corners: bool = False) -> tuple[float, float]:
+    """(start, step): of an axis of `pixels` the middle of cell k, of `cells`, is at pixel start + step k; 0 is the first's middle.
+
+    >>> middles(2, 8), middles(2, 8, align_corners=True)
+    ((1.5, 4.0), (0.0, 7.0))
+    """
+    if align_corners:
+        return 0.0, (pixels - 1) / max(cells - 1, 1)
+    return pixels / cells / 2 - 0.5, pixels / cells
+
+
+def upsampled(plane: Floats, size: tuple[int, ...], *, align_corners: bool = False) -> Floats:
+    """A plane (h, w) interpolated linearly to (H, W), float32, by OpenCV.
+
+    >>> upsampled(np.array([[0.0, 1.0]], np.float32), (1, 4)).tolist()
+    [[0.0, 0.25, 0.75, 1.0]]
+    """
+    if align_corners:
+        (_, down), (_, right) = (middles(*lengths, align_corners=True) for lengths in zip(plane.shape, size, strict=True))
+        matrix = np.array([[1 / (right or 1), 0, 0], [0, 1 / (down or 1), 0]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(plane, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 class _Axis(NamedTuple):

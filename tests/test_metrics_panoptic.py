@@ -9,7 +9,7 @@ from torchmetrics.detection import PanopticQuality
 
 import intarsia
 from intarsia.core import ClassSet, Segments
-from intarsia.core.errors import OptionError
+from intarsia.core.errors import IntarsiaError, InvalidNoun, OptionError
 from intarsia.metrics.boundary_panoptic import BoundaryPanoptic
 from intarsia.metrics.panoptic import Panoptic
 from intarsia.ops.packing import pack
@@ -154,6 +154,36 @@ def test_parity_with_loops_over_masks(seed):
     counts = counts_of(truth, guess)
     np.testing.assert_allclose(counts, plain(truth, guess), rtol=1e-12)
     assert counts[:, 1].sum() > 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_maps_of_other_numbers_say_what_their_segments_do(seed):
+    truth = blobs(seed)
+    guess = shaken(truth, seed + 100)
+    rng, sides = np.random.default_rng(seed), []
+    for side in (truth, guess):
+        numbers = rng.permutation(2**24 - 1)[: len(side)] + 1
+        maps = np.concatenate([[0], numbers, [0]])[side.ids[0]]
+        sides.append((maps, dict(zip(numbers.tolist(), side.classes.tolist(), strict=True))))
+    (maps, classes), (given, given_classes) = sides
+    crowd = [number for number, flag in zip(classes, truth.crowd, strict=True) if flag]
+    metric = Panoptic(FOUR)
+    metric.update_maps(maps.astype(np.int32), classes, given.astype(np.uint32), given_classes, crowd=crowd)
+    void = [side.with_ids(np.where(side.ids == 0, -1, side.ids)) for side in (truth, guess)]
+    np.testing.assert_array_equal(metric.counts[0][:, :4], counts_of(*void))
+    assert metric.counts[0][:, 1].sum() > 0
+
+
+def test_a_number_without_a_class_and_a_class_that_is_none():
+    metric, maps = Panoptic(FOUR), np.array([[7, 0]])
+    with pytest.raises(InvalidNoun, match="map of truth: expected numbers of segments, or of void, received 0"):
+        metric.update_maps(maps, {7: 1}, maps, {7: 1}, void=1)
+    with pytest.raises(InvalidNoun, match="classes of truth: expected indices 0..3, received"):
+        metric.update_maps(maps, {7: 4}, maps, {7: 1})
+    with pytest.raises(IntarsiaError, match="one shape"):
+        metric.update_maps(maps, {7: 1}, maps.T, {7: 1})
+    metric.update_maps(maps, {7: 1, 0: 2}, maps, {7: 1, 0: 2})  # listed, so not void
+    assert metric.counts[0][:, 1].tolist() == [0, 1, 1, 0]
 
 
 def coloured(segments):

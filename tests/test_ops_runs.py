@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from intarsia.core.errors import IntarsiaError
 from intarsia.ops import runs as module
-from intarsia.ops.runs import joint_histogram, runs, unruns
+from intarsia.ops.runs import joint_counts, joint_histogram, runs, unruns
 
 DTYPES = st.sampled_from([np.bool_, np.uint8, np.int8, np.int16, np.int32, np.uint16, np.float32])
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=9)
@@ -48,6 +48,25 @@ def plain(a, b, rows_a, rows_b):
 
 
 IDS = st.sampled_from([np.int8, np.int16, np.int32, np.uint8, np.uint16])
+
+
+@given(
+    hnp.arrays(np.uint32, st.just((2, 6, 7)), elements=st.sampled_from([0, 1, 9, 70000, 2**32 - 1])), st.sampled_from([1, 8, 10**9])
+)
+def test_joint_counts_are_those_of_unique(maps, shortest):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SHORTEST", shortest)
+        pairs, pixels = joint_counts(*maps)
+    expected = np.unique(maps.reshape(2, -1).T.astype(np.int64), axis=0, return_counts=True)
+    np.testing.assert_array_equal(pairs, expected[0])
+    np.testing.assert_array_equal(pixels, expected[1])
+
+
+def test_joint_counts_of_nothing_and_of_numbers_below_0():
+    pairs, pixels = joint_counts(np.zeros((0, 4), np.int32), np.zeros((0, 4), np.int32))
+    assert (pairs.shape, pixels.shape) == ((0, 2), (0,))
+    with pytest.raises(IntarsiaError, match=r"map: expected numbers 0..4294967295, received -1..3"):
+        joint_counts(np.array([-1]), np.array([3]))
 
 
 @given(st.data(), IDS, IDS, st.sampled_from([1, 8, 10**9]))

@@ -59,7 +59,7 @@ RUNS = {
     "nuclei": Real(
         "dsb2018_nuclei",
         CENTRES
-        | {"model_args": {"stride": 2, "width": 64, "instance_width": 64}, "size": (256, 256), "epochs": 200, "rotation": 180.0,
+        | {"model_args": {"stride": 2, "width": 64, "instance_width": 64}, "size": (256, 256), "epochs": 100, "rotation": 180.0,
            "scale": (0.7, 1.4), "task": "instance"},
         measures=("counting",),
     ),

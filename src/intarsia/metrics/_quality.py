@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
+    from intarsia.ops.segment_matching import Rows
 
 __all__ = ["Quality", "names"]
 
@@ -46,7 +47,7 @@ class Quality(Counted):
         super().__init__(classes, (len(classes), COLUMNS), np.float64, keys, counts, options)
 
     def _count(
-        self, ious: NDArray[np.float64], joint: NDArray[np.int64], truth: Segments, prediction: Segments
+        self, ious: NDArray[np.float64], joint: NDArray[np.int64], truth: Segments | Rows, prediction: Segments | Rows
     ) -> NDArray[np.float64]:
         """(C, 5) the counts of one image, from the IoUs (N, N) of its rows and their `overlaps`."""
         pixels, given = joint[1:-1].sum(axis=1), joint[:, 1:-1].sum(axis=0)  # (N,) each

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from intarsia.core.errors import InvalidNoun
 from intarsia.metrics._counted import check_pair
 from intarsia.metrics._quality import Quality, names
-from intarsia.ops.segment_matching import overlap_ious, overlaps
+from intarsia.ops.segment_matching import Rows, overlap_ious, overlaps, overlaps_of_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from intarsia.core.classes import ClassSet
@@ -70,6 +72,38 @@ class Panoptic(Quality):
         check_pair(truth, prediction, self.classes, key)
         joint = overlaps(truth, prediction)
         self._add(key, self._count(overlap_ious(joint), joint, truth, prediction))
+
+    def update_maps(
+        self,
+        truth: NDArray[np.integer[Any]],
+        true_classes: Mapping[int, int],
+        prediction: NDArray[np.integer[Any]],
+        classes: Mapping[int, int],
+        *,
+        crowd: Collection[int] = (),
+        void: int = 0,
+        key: str = "",
+    ) -> None:
+        """Count one image from maps (*S) of any numbers of 32 bits, as panopticapi and torchmetrics take them, without Segments.
+
+        `true_classes` and `classes` give the class index of each segment's number, `crowd` names those of the truth that are
+        crowds. Raises InvalidNoun for another class or a number that is neither listed nor `void`, IntarsiaError for other sizes.
+
+        >>> from intarsia.core import ClassSet
+        >>> metric = Panoptic(ClassSet(("road", "car"), things=("car",)))
+        >>> metric.update_maps(np.array([[71, 71, 802, 0]]), {71: 0, 802: 1}, np.array([[5, 5, 9, 9]]), {5: 0, 9: 1})
+        >>> metric.compute()["pq"]
+        1.0
+        """
+        sides = []
+        for name, of in (("truth", true_classes), ("prediction", classes)):
+            if strange := {*of.values()} - {*range(len(self.classes))}:
+                raise InvalidNoun(f"classes of {name}", expected=f"indices 0..{len(self.classes) - 1}", received=sorted(strange))
+            flags = [name == "truth" and number in crowd for number in of]
+            sides.append(Rows(np.array([*of.values()], np.int64), np.array(flags, np.bool_)))
+        rows = ({void: -1} | {number: row for row, number in enumerate(of, 1)} for of in (true_classes, classes))
+        joint = overlaps_of_numbers(truth, prediction, *rows)
+        self._add(key, self._count(overlap_ious(joint), joint, *sides))
 
     def compute(self, intervals: int = 1000, seed: int = 0) -> Scores:
         """The scores so far, with bootstrap intervals from that many draws of the images (0 for none, none for a single image).

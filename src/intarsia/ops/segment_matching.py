@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from intarsia.ops.runs import joint_histogram
+from intarsia.core.errors import InvalidNoun, few
+from intarsia.ops.runs import joint_counts, joint_histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from intarsia.core.segments import Segments
 
-__all__ = ["half_unknown", "matched", "overlap_ious", "overlaps", "partition"]
+__all__ = ["Rows", "half_unknown", "matched", "overlap_ious", "overlaps", "overlaps_of_numbers", "partition"]
+
+
+class Rows(NamedTuple):
+    """What is known of segments beside their pixels."""
+
+    classes: NDArray[np.int64]
+    """(N,)."""
+    crowd: NDArray[np.bool_]
+    """(N,)."""
 
 
 def partition(segments: Segments) -> NDArray[np.signedinteger[Any]]:
@@ -49,6 +61,28 @@ def overlaps(truth: Segments, prediction: Segments) -> NDArray[np.int64]:
     return joint_histogram(partition(truth), partition(prediction), len(truth) + 2, len(prediction) + 2)
 
 
+def overlaps_of_numbers(
+    truth: NDArray[Any], prediction: NDArray[Any], true_rows: Mapping[int, int], rows: Mapping[int, int]
+) -> NDArray[np.int64]:
+    """`overlaps` of two maps (*S) that hold other numbers: those of a row from 1 on, as `true_rows` and `rows` say, -1 for void.
+
+    Raises IntarsiaError where their sizes differ, InvalidNoun for a number that has no row.
+
+    >>> overlaps_of_numbers(np.array([[900, 900, 0]]), np.array([[7, 7, 7]]), {900: 1, 0: -1}, {7: 1}).tolist()
+    [[0, 0, 0], [0, 2, 0], [0, 1, 0]]
+    """
+    pairs, pixels = joint_counts(truth, prediction)
+    for name, numbers, known in (("truth", pairs[:, 0], true_rows), ("prediction", pairs[:, 1], rows)):
+        if strange := set(numbers.tolist()) - set(known):
+            raise InvalidNoun(
+                f"map of {name}", expected="numbers of segments, or of void", received=few(sorted(map(str, strange)), 5)
+            )
+    joint = np.zeros([max(0, *each.values()) + 2 for each in (true_rows, rows)], np.int64)
+    for (one, other), number in zip(pairs.tolist(), pixels.tolist(), strict=True):
+        joint[true_rows[one], rows[other]] += number
+    return joint
+
+
 def overlap_ious(joint: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N, N) of `overlaps`, the IoU of each row of truth with each of prediction over the pixels where the truth is not void.
 
@@ -63,7 +97,9 @@ def overlap_ious(joint: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(both / np.maximum(union, 1))
 
 
-def matched(ious: NDArray[np.float64], truth: Segments, prediction: Segments) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def matched(
+    ious: NDArray[np.float64], truth: Segments | Rows, prediction: Segments | Rows
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The rows of truth and of prediction that are one and the same: of one class, with an IoU above one half, the truth no crowd.
 
     In partitions a row has at most one such partner (Kirillov et al. 2018, arXiv 1801.00868, theorem 1).
@@ -78,7 +114,7 @@ def matched(ious: NDArray[np.float64], truth: Segments, prediction: Segments) ->
     return rows[same], partners[same]
 
 
-def half_unknown(joint: NDArray[np.int64], truth: Segments, prediction: Segments) -> NDArray[np.bool_]:
+def half_unknown(joint: NDArray[np.int64], truth: Segments | Rows, prediction: Segments | Rows) -> NDArray[np.bool_]:
     """(N,) whether more than half of each row of prediction lies where `overlaps` has void in the truth, or a crowd of its class.
 
     >>> from intarsia.core import Segments

@@ -23,8 +23,9 @@ LEAST = 36
 PLACES = {
     "": "",
     "torchvision": 'Trained by torchvision, as in intarsia.load("torchvision:fcn_resnet50"):',
-    "hf": 'On the Hugging Face hub, as in intarsia.load("hf:openmmlab/upernet-convnext-tiny"); other SegFormers and UPerNets of '
-    "transformers too:",
+    "torchvision, objects": 'Trained by torchvision to find objects, as in intarsia.load("torchvision:maskrcnn_resnet50_fpn"):',
+    "hf": 'On the Hugging Face hub, as in intarsia.load("hf:openmmlab/upernet-convnext-tiny"); other SegFormers, UPerNets and '
+    "Mask2Formers of transformers too, and EoMTs:",
 }
 """Where networks come from, by what stands in front of their names."""
 COUNTED = (
@@ -44,11 +45,7 @@ def models_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """What `intarsia.list_models` gives, for people: our networks, then those that others have trained."""
     parts = []
     for place, title in PLACES.items():
-        some = [
-            _cells(row)
-            for row in rows
-            if "refused" not in row and (row["name"].partition(":")[0] if row["kind"] == "pretrained" else "") == place
-        ]
+        some = [_cells(row) for row in rows if "refused" not in row and _place(row) == place]
         if some:
             shown = table(some, right=("params", "mult-adds", "ms", "MiB"), kept=KEPT, width=_width())
             parts.append("\n".join(filter(None, ("\n".join(_folded(title, _width())), shown))))
@@ -67,6 +64,14 @@ def models_table(rows: Sequence[Mapping[str, Any]]) -> str:
     if notes:
         parts.append("\n".join(line for note in notes for line in _folded(note, _width())))
     return "\n\n".join(parts)
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Which of PLACES a row stands in."""
+    if row["kind"] != "pretrained":
+        return ""
+    place: str = row["name"].partition(":")[0]
+    return f"{place}, objects" if f"{place}, objects" in PLACES and row["task"].startswith("instance") else place
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intarsia.core.classes import ClassSet
-from intarsia.core.errors import LabelError
+from intarsia.core.errors import LabelError, few
 from intarsia.core.segments import Segments
 
 if TYPE_CHECKING:
@@ -128,4 +128,4 @@ def _spans(values: Sequence[int]) -> str:
         else:
             parts.append([value, value])
     text = [str(low) if low == high else f"{low}..{high}" for low, high in parts]
-    return ", ".join(text[:8]) + (" ..." if len(text) > 8 else "")
+    return few(text, 8)

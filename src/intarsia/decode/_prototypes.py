@@ -50,8 +50,8 @@ def instances(
     """The objects of each image at its own size *S, the surest first: up to `max_detections` of at least the probability `score`.
 
     Of boxes of one class that overlap by more than `overlap` (intersection over union) only the best remains. An object is the
-    pixels of its box where its mask is above `mask`; one without any is left out. Objects may overlap. Raises InvalidNoun for
-    queries without boxes, volumes, and numbers of channels or images that do not fit.
+    pixels of its box where its mask is above `mask`; one without any is left out. Objects may overlap; their boxes are the
+    network's. Raises InvalidNoun for queries without boxes, volumes, and numbers of channels or images that do not fit.
 
     >>> from intarsia.core import ClassSet, Queries
     >>> sure, box = np.array([[[9.0, 9.0, -99.0]]]), np.array([[[0.0, 0.0, 0.5, 1.0]]])
@@ -79,7 +79,8 @@ def instances(
         seen = np.array([pixels.any() for _, pixels in crops], np.bool_)
         kept = kept[seen]
         rows = (crop for crop, there in zip(crops, seen, strict=True) if there)
-        answers.append(pack_crops(rows, size, labels[kept], scores=scores[kept]))
+        given = np.clip(boxes[image][queries[kept]], 0, 1) * (*size[::-1], *size[::-1])  # (N, 4) in pixels
+        answers.append(pack_crops(rows, size, labels[kept], scores=scores[kept], boxes=given))
     return answers
 
 

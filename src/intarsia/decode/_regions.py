@@ -39,7 +39,7 @@ def instances(
     max_detections: int = 100,
 ) -> list[Segments]:
     """The objects of each image at its own size *S, the surest first: up to `max_detections` that score at least `score`, of each
-    the pixels whose mask is above `mask`. They may overlap; one without a pixel is left out.
+    the pixels whose mask is above `mask`. They may overlap; one without a pixel is left out. Boxes are the network's.
 
     Raises InvalidNoun for another number of images, and for classes that are not among `classes`.
     """
@@ -47,7 +47,8 @@ def instances(
     for found, size in _images(output, sizes, classes):
         rows = [(row, crop) for row, crop in found.pasted(size, score, mask, max_detections) if crop[1].any()]
         kept = [row for row, _ in rows]
-        answers.append(pack_crops((crop for _, crop in rows), size, found.classes[kept], scores=found.scores[kept]))
+        boxes = np.clip(found.boxes[kept], 0, 1) * (*size[::-1], *size[::-1])  # (N, 4) in pixels
+        answers.append(pack_crops((crop for _, crop in rows), size, found.classes[kept], scores=found.scores[kept], boxes=boxes))
     return answers
 
 

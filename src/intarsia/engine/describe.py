@@ -84,15 +84,15 @@ def _networks(encoder: str | None, device: torch.device | None) -> Iterator[dict
 
 def _of_torchvision(device: torch.device | None) -> Iterator[dict[str, Any]]:
     """Each network of torchvision that `load` translates, for its own classes."""
-    from intarsia.models.pretrained.from_torchvision import LICENCES, NETWORKS, VOC
+    from intarsia.models.pretrained.from_torchvision import listed
 
-    for name, (model, arguments) in NETWORKS.items():
+    for name, model, arguments, channels, about, licences in listed():
         yield {
             "name": f"torchvision:{name}",
             "kind": "pretrained",
-            "about": f"The {len(VOC)} classes of Pascal VOC, background included.",
-            **_facts(model, encoder_of(model, arguments), LICENCES),
-            **_cost(partial(find("models", model), len(VOC), CHANNELS, **arguments), device),
+            "about": about,
+            **_facts(model, encoder_of(model, arguments), licences),
+            **_cost(partial(find("models", model), channels, CHANNELS, **arguments), device),
         }
 
 

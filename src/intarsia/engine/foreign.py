@@ -16,7 +16,7 @@ from intarsia import __version__
 from intarsia.core import ClassSet, Pixels
 from intarsia.core.errors import CheckpointError, OptionError, nearest
 from intarsia.core.licences import UNKNOWN, spelled
-from intarsia.engine.recipe import Recipe, build_network, tasks_of
+from intarsia.engine.recipe import Recipe, build_network, spoken
 from intarsia.models.encoders.weights import read_state
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def assembled(converted: Converted) -> tuple[nn.Module, Recipe]:
     """The network with its weights, and how it is made."""
     recipe = Recipe(
         model=converted.model,
-        classes=ClassSet(converted.names, things=converted.things, nothing=tasks_of(converted.model)[0] != "semantic"),
+        classes=spoken(converted.model, ClassSet(converted.names, things=converted.things)),
         pixels=converted.pixels,
         in_channels=3,
         size=converted.size,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from intarsia.core.classes import ClassSet
     from intarsia.core.segments import Segments
 
-__all__ = ["Counted", "check_number", "check_pair", "holds", "label_maps", "mean_defined", "ratio"]
+__all__ = ["Counted", "check_number", "check_pair", "counted_classes", "holds", "label_maps", "mean_defined", "ratio"]
 
 
 class Counted:
@@ -191,6 +191,11 @@ def check_pair(truth: Segments, prediction: Segments, classes: ClassSet, key: st
         raise InvalidNoun(f"prediction {key!r}", expected=f"the truth's size {truth.size}", received=prediction.size)
     for name, segments in (("truth", truth), ("prediction", prediction)):
         segments.check_classes(len(classes), name)
+
+
+def counted_classes(classes: ClassSet) -> NDArray[np.bool_]:
+    """(C,) the classes whose objects are asked for: the things, or all where none is a thing."""
+    return classes.is_thing if classes.is_thing.any() else ~classes.is_thing
 
 
 def check_number(what: str, value: Any, right: Callable[[Any], bool], expected: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.metrics._counted import Counted, check_number, mean_defined, ratio
+from intarsia.metrics._counted import Counted, check_number, counted_classes, mean_defined, ratio
 from intarsia.metrics._scores import Scores
 from intarsia.ops.average_precision import average_precision, weighted_totals
 from intarsia.ops.greedy_matching import EVERYWHERE, THRESHOLDS, greedy_matches
@@ -83,7 +84,7 @@ class Detections(Counted):
         fields = [("class", np.int32), ("score", np.float32), ("rank", np.int32), ("truth", np.bool_), ("area", np.float32)]
         row = np.dtype([*fields, ("matched", *bits), ("ignored", *bits)])
         super().__init__(classes, (), row, keys, counts, {**options, "max_detections": int(most)})
-        self._things = classes.is_thing if classes.is_thing.any() else ~classes.is_thing
+        self._things = counted_classes(classes)
 
     def _rows(
         self,
@@ -179,7 +180,7 @@ class Detections(Counted):
         sides = {"objects": rows["truth"] & ~crowd, "detections": ~rows["truth"]}
         seen = {name: np.bincount(rows["class"][side], minlength=len(self.classes)) for name, side in sides.items()}
         never = (seen["objects"] > 0) & (seen["detections"] == 0)
-        missed = tuple(name for name, without in zip(self.classes.names, never, strict=True) if without)
+        missed = tuple(compress(self.classes.names, never))
         return Scores(about, self.classes.names, len(counts), values | seen, ends, self.options, missed=missed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -88,5 +89,5 @@ class Quality(Counted):
         total = np.sum(counts, axis=0)  # (C, 5)
         seen = dict(zip(("matched", "false_alarms", "missed"), total[:, 1:4].T.astype(np.int64), strict=True))
         never = (seen["missed"] > 0) & (seen["matched"] + seen["false_alarms"] == 0)
-        missed = tuple(name for name, without in zip(self.classes.names, never, strict=True) if without)
+        missed = tuple(compress(self.classes.names, never))
         return Scores(about, self.classes.names, len(counts), values | seen, ends, self.options, missed=missed)

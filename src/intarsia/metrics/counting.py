@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from intarsia.metrics._counted import Counted, check_number, check_pair, ratio
+from intarsia.metrics._counted import Counted, check_number, check_pair, counted_classes, ratio
 from intarsia.metrics._scores import Scores
 from intarsia.ops.runs import joint_histogram
 
@@ -80,24 +81,18 @@ class Counting(Counted):
         counts, values, ends = self.computed(intervals, seed)
         about = f"counting: objects per image, of score {self.options['threshold']:g} on"
         wanted, given, _ = np.sum(counts, axis=0).T  # (C,) each
-        never = (wanted > 0) & (given == 0) & self._asked
-        missed = tuple(name for name, without in zip(self.classes.names, never, strict=True) if without)
+        never = (wanted > 0) & (given == 0) & counted_classes(self.classes)
+        missed = tuple(compress(self.classes.names, never))
         return Scores(about, self.classes.names, len(counts), values, ends, self.options, missed=missed)
 
     def truth(self, count: NDArray[np.int64]) -> NDArray[np.int64]:
         """(C, 2) the objects and the crowds of each class in the truth of an image."""
         return count[:, ::2]
 
-    @property
-    def _asked(self) -> NDArray[np.bool_]:
-        """(C,) the classes that are counted."""
-        things = self.classes.is_thing
-        return things if things.any() else ~things
-
     def sums(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """(I, 6C) of each class whether its count is known, and then |p - t|, (p - t)^2, t, t^2 and p."""
         true, found, crowds = np.moveaxis(counts.astype(np.float64), 2, 0)  # (I, C) each
-        known = self._asked & (crowds == 0)
+        known = counted_classes(self.classes) & (crowds == 0)
         error = found - true
         columns = np.stack([np.ones_like(true), np.abs(error), error**2, true, true**2, found], axis=1)  # (I, 6, C)
         return np.asarray((columns * known[:, None]).reshape(len(counts), -1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, few
 from intarsia.data.class_files import find_class_file, read_classes
 from intarsia.data.doctor._finding import Check
 from intarsia.data.doctor._ids import binary_255, known_ids
@@ -26,7 +26,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
         return [], {}
     further = sorted(known_ids(survey.coding) & survey.counts.keys() - {0, 255})
     some = [one for one in survey.pairs if one.label and not one.label.lossy and one.label.counts.keys() == {0, 255}]
-    return some if further else [], {"further": ", ".join(map(str, further[:8]))}
+    return some if further else [], {"further": few([str(value) for value in further], 8)}
 
 
 def _told(survey: Survey) -> bool:

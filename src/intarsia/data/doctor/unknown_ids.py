@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.core.errors import few
 from intarsia.data.doctor._finding import Check, Part
 from intarsia.data.doctor._ids import STRAY, binary_255, invented, known_ids, listed, off_by_one, strangers
 
@@ -44,7 +45,7 @@ def _cases(survey: Survey) -> tuple[Sequence[Facts], dict[str, Any]]:
     told: dict[str, Any] = {"remedy": remedy + PALETTE * any(one.label is not None and one.label.mode == "P" for one in some)}
     told |= {"pixels": pixels, "share": f"{pixels / max(every, 1):.2%}"}
     return some, told | {
-        "ids": ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else ""),
+        "ids": few([str(value) for value in values], 8),
         "classes": len(survey.coding.ids),
     }
 

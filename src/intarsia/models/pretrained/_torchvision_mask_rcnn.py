@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["ARGUMENTS", "SCORES", "SIZE", "names", "translated"]
+__all__ = ["ARGUMENTS", "COCO", "SCORES", "SIZE", "names", "translated"]
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "maskrcnn_resnet50_fpn": {"encoder": "resnet50"},

@@ -21,11 +21,11 @@ from intarsia.models.pretrained.converted import Converted
 from intarsia.models.pretrained.fitted import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
-__all__ = ["NAMES", "convert"]
+__all__ = ["NAMES", "convert", "listed"]
 
 RATES = [12, 24, 36]
 MOBILENET = {"encoder": "torchvision_mobilenet_v3_large", "output_stride": 16}
@@ -79,6 +79,18 @@ LICENCES = Licences(
 allowed."""
 
 
+COCO_LICENCES = replace(LICENCES, data=f"COCO train2017; {IMAGENET} for the backbone")
+
+
+def listed() -> Iterator[tuple[str, str, dict[str, Any], int, str, Licences]]:
+    """Of each of NAMES the member of models/, its arguments and channels, what it was trained for, and its licences."""
+    for name, (model, arguments) in NETWORKS.items():
+        yield name, model, arguments, len(VOC), f"The {len(VOC)} classes of Pascal VOC, background included.", LICENCES
+    for name, arguments in mask_rcnn.ARGUMENTS.items():
+        classes = len(mask_rcnn.names(len(mask_rcnn.COCO)))
+        yield name, "mask_rcnn", arguments, classes + 1, f"The {classes} classes of COCO's objects.", COCO_LICENCES
+
+
 def convert(name: str, state: Mapping[str, Tensor]) -> Converted:
     """The network called `name`, one of NAMES, with the weights of `state`, its state dict, whatever the number of classes.
 
@@ -125,7 +137,7 @@ def _mask_rcnn(name: str, state: Mapping[str, Tensor]) -> Converted:
         pixels=pixels,
         size=mask_rcnn.SIZE,
         state=fitted(f"torchvision's {name}", given, wanted, table),
-        licences=replace(LICENCES, data=f"COCO train2017; {IMAGENET} for the backbone"),
+        licences=COCO_LICENCES,
         source=f"torchvision:{name}",
         task="instance",
         things=tuple(names.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from intarsia.core.errors import InvalidNoun
@@ -98,15 +99,10 @@ def window_of(mask: NDArray[Any]) -> tuple[slice, ...]:
     >>> window_of(np.array([[0, 1], [0, 1]]))
     (slice(0, 2, None), slice(1, 2, None))
     """
-    inside = mask != 0  # bytes of 0 and 1, as those of a view of 0 and 255 are not
-    pixels = inside.tobytes()  # searched by memchr, from both ends, in half the time of numpy's reductions
-    first = pixels.find(1)
-    if first < 0:
-        return (slice(0, 0),) * mask.ndim
-    width = mask.size // len(mask)
-    window = [slice(first // width, pixels.rfind(1) // width + 1)]
-    inside = inside[window[0]]
-    for axis in range(1, mask.ndim):
-        line = inside.any(axis=tuple(other for other in range(mask.ndim) if other != axis)).tobytes()
-        window.append(slice(line.find(1), line.rfind(1) + 1))
-    return tuple(window)
+    inside = mask if mask.dtype == np.bool_ else mask != 0
+    if mask.ndim == 2:
+        left, top, width, height = cv2.boundingRect(inside.view(np.uint8)) if mask.size else (0, 0, 0, 0)
+        return slice(top, top + height), slice(left, left + width)
+    first = window_of(inside.reshape(len(inside), -1))[0]
+    rest = window_of(np.asarray(inside[first].any(axis=0)))
+    return (first, *rest)

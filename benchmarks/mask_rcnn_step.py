@@ -107,7 +107,7 @@ def truth() -> tuple[list[dict[str, torch.Tensor]], Targets]:
     targets = Targets(ids, classes, torch.zeros(BATCH, OBJECTS, dtype=torch.bool), CLASSES)
     given = []
     for image in range(BATCH):
-        masks, boxes = targets.masks(image), targets.boxes(image)
+        masks, boxes = targets.masks(image), targets.boxes()[image]
         seen = masks.flatten(1).any(dim=1)
         given.append({"boxes": boxes[seen], "labels": classes[image][seen] + 1, "masks": masks[seen].to(torch.uint8)})
     return given, targets

@@ -66,7 +66,7 @@ RUNS = {
     "scenes_centres": Real(
         "scenes",
         CENTRES
-        | {"model_args": {"stride": 2, "width": 128, "instance_width": 64}, "epochs": 25, "scale": (0.8, 1.5), "batch_size": 8},
+        | {"model_args": {"stride": 2, "width": 128, "instance_width": 64}, "epochs": 20, "scale": (0.8, 1.5), "batch_size": 8},
         split="test",
     ),
     "scenes_queries": Real(

@@ -9,15 +9,15 @@ windows of one image share because all start at multiples of `GRAIN`.
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.core.errors import InvalidNoun
 from intarsia.core.output import Dense
 from intarsia.core.segments import Segments, narrow
 from intarsia.decode._arrays import as_array
+from intarsia.decode._windows import GRAIN, Tiling, spans, window
 from intarsia.decode.semantic import semantic
 from intarsia.ops.cells import argmax_upsampled
 
@@ -28,37 +28,16 @@ if TYPE_CHECKING:
 
     from intarsia.core.classes import ClassSet
     from intarsia.core.protocols import Image, Predictor, Scorer
+    from intarsia.decode._windows import Span
 
     Labels = NDArray[np.signedinteger[Any]]
 
-__all__ = ["Tiling", "label_bands", "tiled"]
+__all__ = ["label_bands", "tiled"]
 
-GRAIN = 32
-"""Pixels that windows start at multiples of: the coarsest stride of the networks here."""
 SIGMA = 1 / 8
 """Width of the Gaussian in shares of the window, as in nnU-Net."""
 FAINTEST = 1e-3
 """The least weight within a window, of that in its middle."""
-
-
-class Tiling(NamedTuple):
-    """How an image is cut into windows."""
-
-    tile: tuple[int, int] = (512, 512)
-    """(H, W) of a window, in pixels, multiples of 32."""
-    overlap: float = 0.25
-    """The share of a window that it has in common with the next one, at least."""
-    blend: Literal["centre", "gaussian"] = "centre"
-
-    def checked(self) -> Tiling:
-        """Itself. Raises OptionError for values that cannot be."""
-        if min(self.tile) < GRAIN or any(length % GRAIN for length in self.tile):
-            raise OptionError("tile", expected=f"height and width, multiples of {GRAIN}", received=self.tile)
-        if not 0 <= self.overlap < 1 or any(_step(length, self.overlap) < GRAIN for length in self.tile):
-            raise OptionError("overlap", expected=f"a share from 0 on that leaves a step of {GRAIN} pixels", received=self.overlap)
-        if self.blend not in ("centre", "gaussian"):
-            raise OptionError("blend", expected="centre or gaussian", received=self.blend)
-        return self
 
 
 def tiled(
@@ -95,59 +74,23 @@ def label_bands(
     if len(image.shape) != 3:
         raise InvalidNoun("image", expected="(H, W, C)", received=image.shape)
     tiling = tiling.checked()
-    spans = tuple(_spans(length, tile, tiling.overlap) for length, tile in zip(image.shape[:2], tiling.tile, strict=True))
     bands = _blended if tiling.blend == "gaussian" else _centres
-    yield from bands(partial(scorer, stats=stats), image, classes, *spans)
+    yield from bands(partial(scorer, stats=stats), image, classes, *spans(image.shape[:2], tiling))
 
 
-class _Span(NamedTuple):
-    """A window along one axis, and which of its pixels count."""
-
-    start: int
-    stop: int
-    first: int
-    """Of the pixels that are its own, counted from the image's edge."""
-    last: int
-    """One beyond them."""
-
-
-def _step(tile: int, overlap: float) -> int:
-    return int(tile * (1 - overlap)) // GRAIN * GRAIN
-
-
-def _spans(length: int, tile: int, overlap: float) -> list[_Span]:
-    """The windows along an axis, of one size; the last may reach beyond the image. They meet in the middle of what two see."""
-    whole = -(-length // GRAIN) * GRAIN
-    tile = min(tile, whole)
-    starts = [*range(0, whole - tile, _step(tile, overlap) or GRAIN), whole - tile]
-    meets = [0, *((before + tile + after) // 2 for before, after in pairwise(starts)), length]
-    return [_Span(start, start + tile, *meets[place : place + 2]) for place, start in enumerate(starts)]
-
-
-def _window(image: Image, down: _Span, across: _Span) -> NDArray[Any]:
-    """The pixels of a window, whose edge is repeated where it reaches beyond the image."""
-    pixels = image[down.start : down.stop, across.start : across.stop]
-    beyond = [(0, span.stop - span.start - length) for span, length in zip((down, across), pixels.shape[:2], strict=True)]
-    return np.pad(pixels, (*beyond, (0, 0)), mode="edge") if any(after for _, after in beyond) else pixels
-
-
-def _centres(
-    scorer: Any, image: Image, classes: ClassSet, rows: list[_Span], columns: list[_Span]
-) -> Iterator[tuple[slice, Labels]]:
+def _centres(scorer: Any, image: Image, classes: ClassSet, rows: list[Span], columns: list[Span]) -> Iterator[tuple[slice, Labels]]:
     """A band for each row of windows."""
     for down in rows:
         band = np.empty((down.last - down.first, image.shape[1]), narrow(-1, len(classes)))
         for across in columns:
-            pixels = _window(image, down, across)
+            pixels = window(image, down, across)
             [answer] = semantic(scorer(pixels), [pixels.shape[:2]], classes)
             own = tuple(slice(span.first - span.start, span.last - span.start) for span in (down, across))
             band[:, across.first : across.last] = answer.semantic(len(classes))[own]
         yield slice(down.first, down.last), band
 
 
-def _blended(
-    scorer: Any, image: Image, classes: ClassSet, rows: list[_Span], columns: list[_Span]
-) -> Iterator[tuple[slice, Labels]]:
+def _blended(scorer: Any, image: Image, classes: ClassSet, rows: list[Span], columns: list[Span]) -> Iterator[tuple[slice, Labels]]:
     """A band for the rows of the grid that no later window touches."""
     height, width = image.shape[:2]
     grid = weights = np.zeros(
@@ -156,7 +99,7 @@ def _blended(
     top = done = 0
     for down, below in zip(rows, [*rows[1:], None], strict=True):
         for across in columns:
-            pixels = _window(image, down, across)
+            pixels = window(image, down, across)
             logits = _logits(scorer(pixels), classes, pixels.shape[:2])  # (C, h, w)
             grain = pixels.shape[0] // logits.shape[1]
             if not grid.size:
@@ -183,7 +126,7 @@ def _logits(output: Any, classes: ClassSet, size: tuple[int, ...]) -> NDArray[np
         raise InvalidNoun(
             "gaussian", expected="Dense of one group of classes, its corners not aligned", received=received, hint="Take centre."
         )
-    logits = as_array("logits", output.logits)[0]  # (1, C, h, w) -> (C, h, w)
+    logits: NDArray[np.float32] = as_array("logits", output.logits)[0]  # (1, C, h, w) -> (C, h, w)
     grains = {pixels / cells for pixels, cells in zip(size, logits.shape[1:], strict=True)}
     if len(grains) > 1 or not min(grains).is_integer() or GRAIN % min(grains):
         raise InvalidNoun("gaussian", expected=f"cells of 1, 2, 4 ... {GRAIN} pixels", received=f"{logits.shape[1:]} of {size}")
@@ -192,6 +135,6 @@ def _logits(output: Any, classes: ClassSet, size: tuple[int, ...]) -> NDArray[np
 
 def _bells(height: int, width: int) -> NDArray[np.float32]:
     """(height, width) how much each cell of a window weighs."""
-    axes = (((np.arange(length) + 0.5) / length - 0.5) / SIGMA for length in (height, width))
-    down, across = (np.exp(-0.5 * places**2) for places in axes)
-    return np.maximum(down[:, None] * across, FAINTEST).astype(np.float32)
+    down, across = (np.exp(-0.5 * (((np.arange(length) + 0.5) / length - 0.5) / SIGMA) ** 2) for length in (height, width))
+    bells: NDArray[np.float32] = np.maximum(down[:, None] * across, FAINTEST).astype(np.float32)
+    return bells

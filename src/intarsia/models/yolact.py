@@ -56,7 +56,7 @@ class Yolact(nn.Module):
     tasks: ClassVar[tuple[str, ...]] = ("instance",)
     losses: ClassVar[dict[str, float]] = {"prototype_masks": 1.0}
     origin: ClassVar[str] = "Bolya et al. 2019, arXiv 1904.02689"
-    exports: ClassVar[tuple[str, ...]] = ("torch",)
+    exports: ClassVar[tuple[str, ...]] = ("torch", "openvino")
 
     shapes: Tensor
 

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import maximum_filter
 
 from intarsia.core import ClassSet, Dense, Segments
-from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.core.errors import InvalidNoun
 from intarsia.data.scenes import CLASSES as STREET
 from intarsia.data.scenes import scene
 from intarsia.decode._centres import instances, panoptic
@@ -243,6 +243,3 @@ def test_what_cannot_be_decoded(decode: Any) -> None:
         decode(flat, [(1, 2)], STREET)
     with pytest.raises(InvalidNoun, match="expected one for each of 1 images, received 2"):
         decode(flat, [(1, 2)] * 2, CLASSES)
-    for kernel in (1, 4):
-        with pytest.raises(OptionError, match=f"kernel: expected an odd number of at least 3, received {kernel}"):
-            decode(flat, [(1, 2)], CLASSES, kernel=kernel)

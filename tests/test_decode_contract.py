@@ -6,6 +6,7 @@ the kinds it accepts, and must accept one. In the truth here each class is one o
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import cv2
@@ -17,7 +18,9 @@ from torch.utils._pytree import tree_map_only
 import intarsia.models  # noqa: F401  (makes outputs known to torch as trees)
 from intarsia.core import ClassSet, Dense, Output, Queries, Regions, Segments
 from intarsia.core.catalogue import find, members
-from intarsia.core.errors import InvalidNoun
+from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.decode.instance import instance
+from intarsia.decode.panoptic import panoptic
 
 CLASSES = ClassSet(("a", "b", "c"), things=("a", "b", "c"), nothing=True)
 COUNT = len(CLASSES)
@@ -42,6 +45,47 @@ def centres(truths: list[Segments]) -> Dense:
             heat[image, 0, *middle] = 1
             offset[image, :, *places.T] = middle - places
     return replace(output, centre=heat, offset=offset)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": -0.1},
+        {"score": "x"},
+        {"mask": 1.5},
+        {"max_detections": 0},
+        {"max_detections": 2.5},
+        {"heat": np.nan},
+        {"kernel": 4},
+    ],
+)
+def test_thresholds_that_cannot_be(wrong):
+    [(name, value)] = wrong.items()
+    with pytest.raises(OptionError, match=f"threshold {name}: expected .* received {re.escape(repr(value))}"):
+        instance(regions([Segments.empty((4, 4))]), [(4, 4)], CLASSES, **wrong)
+    if name not in ("mask", "max_detections"):
+        with pytest.raises(OptionError, match=f"threshold {name}"):
+            panoptic(regions([Segments.empty((4, 4))]), [(4, 4)], CLASSES, **wrong)
+
+
+@pytest.mark.parametrize("kind", ["centres", "queries", "boxed", "regions"])
+def test_stuff_is_no_instance(kind):
+    street = ClassSet(CLASSES.names, things=("b",), nothing=True)
+    ids = np.repeat(np.repeat([[[1, 2], [3, 0]]], 16, axis=1), 16, axis=2)
+    truth = Segments(ids, [0, 1, 2])
+    make = {"centres": centres, "queries": queries, "boxed": boxed, "regions": regions}[kind]
+    [found] = instance(make([truth]), [(32, 32)], street, score=0.5)
+    assert found.classes.tolist() == [1]
+    np.testing.assert_array_equal(found.mask(0), truth.mask(1))
+
+
+def test_all_objects_are_told_of_an_image_with_many():
+    """Those of query networks are the 100 best, unless more are asked for."""
+    ids = np.arange(1, 257).reshape(1, 16, 16).repeat(4, axis=1).repeat(4, axis=2)
+    truth = Segments(ids, np.full(256, CLASSES.is_thing.argmax()))
+    for make, found in ((centres, 256), (regions, 256), (queries, 100), (boxed, 100)):
+        assert len(instance(make([truth]), [(64, 64)], CLASSES, score=0.0)[0]) == found
+        assert len(instance(make([truth]), [(64, 64)], CLASSES, score=0.0, max_detections=200)[0]) == 200
 
 
 def queries(truths: list[Segments]) -> Queries:

@@ -116,9 +116,9 @@ def test_the_mask_is_cut_where_asked() -> None:
 
 
 def test_equal_scores_keep_their_order() -> None:
-    output = regions(*(((0.1 * k, 0.0, 0.1 * k + 0.1, 1.0), k % 2, 0.5) for k in range(8)))
+    output = regions(*(((0.1 * k, 0.0, 0.1 * k + 0.1, 1.0), 1 + 2 * (k % 2), 0.5) for k in range(8)))
     [found] = instances(output, [(20, 200)], CLASSES)
-    assert found.classes.tolist() == [0, 1] * 4
+    assert found.classes.tolist() == [1, 3] * 4
     assert np.all(np.diff(found.boxes[:, 0]) > 0)
 
 

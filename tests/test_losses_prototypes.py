@@ -267,3 +267,9 @@ def test_what_it_cannot_use() -> None:
         PrototypeMasks()(output, Targets(targets.ids, targets.classes, targets.crowd, 2))
     with pytest.raises(OptionError, match="prototype_masks positive: expected a number above 0, up to 1"):
         PrototypeMasks(positive=1.5)
+
+
+def test_an_object_that_touches_no_anchor_has_none():
+    priors, boxes = torch.tensor([[0.0, 0.0, 0.1, 0.1], [0.2, 0.0, 0.3, 0.1]]), torch.tensor([[0.8, 0.8, 0.9, 0.9]])
+    rows, _ = matched(priors, boxes, torch.tensor([True]), torch.zeros(2), 0.5, 0.4, 0.7)
+    assert rows.tolist() == [-1, -1]

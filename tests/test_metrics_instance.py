@@ -10,11 +10,13 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from torchmetrics.detection import MeanAveragePrecision
 
 from intarsia.core import ClassSet, Segments
 from intarsia.core.errors import InvalidNoun, OptionError
@@ -428,3 +430,22 @@ def test_few_objects_as_pycocotools(seed):
     ]
     assert_equal(measured(pairs).compute(0), "mask", pycocotools(pairs, "segm"))
     assert_equal(measured(pairs).compute(0), "box", pycocotools(pairs, "bbox"))
+
+
+def test_parity_with_torchmetrics():
+    """Where both ask the same; its thresholds are handed to it as pycocotools has them."""
+    thresholds = {"iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(), "rec_thresholds": np.linspace(0, 1, 101).tolist()}
+    theirs = MeanAveragePrecision(iou_type="segm", class_metrics=True, **thresholds)
+    pairs = [scene(seed, given=False) for seed in range(6)]
+    for truth, guess in pairs:
+        wanted, given = (
+            {"masks": torch.from_numpy(side.masks), "labels": torch.from_numpy(side.classes)} for side in (truth, guess)
+        )
+        wanted["iscrowd"] = torch.from_numpy(truth.crowd.astype(np.int64))
+        theirs.update([given | {"scores": torch.from_numpy(guess.scores)}], [wanted])
+    expected, scores = theirs.compute(), measured(pairs).compute(0)
+    names = {"mask_ap": "map", "mask_ap50": "map_50", "mask_ap75": "map_75", "mask_ap_small": "map_small", "mask_ar": "mar_100"}
+    for ours, name in names.items():
+        assert scores[ours] == pytest.approx(float(expected[name]), abs=1e-6)
+    np.testing.assert_allclose(scores["class_mask_ap"], expected["map_per_class"].numpy(), atol=1e-6)
+    assert 0.1 < scores["mask_ap"] < 0.9

@@ -236,7 +236,6 @@ def test_padding_does_not_speak_in_training() -> None:
     targets = truth(rectangles((8, 8, 30, 30), size=(64, 64))[None], [[1]])
     expected = losses_of(net, raw, targets, valid)
     raw[:, :, 40:] = torch.nan
-    net.load_state_dict(net.state_dict())
     assert losses_of(net, raw, targets, valid) == expected
 
 
@@ -325,3 +324,17 @@ def test_its_cost_is_that_of_its_fullest_answer() -> None:
     least = cost(proposals=10, detections=5)
     assert cost(proposals=30, detections=5) - least == 20 * (8 * 49 * 16 + 16 * 16 + 16 * 4 * 5)
     assert cost(proposals=10, detections=6) - least == 8 * 8 * 9 * 14**2 + 8 * 8 * 28**2 + 8 * 4 * 28**2
+
+
+def test_of_several_levels_of_one_stride_the_last_is_taken() -> None:
+    """A plain ViT gives some of stride 16: anchors of one size each, and regions from a level of their own size."""
+    net = MaskRCNN(4, encoder="test_vit", width=16, box_width=16, mask_width=16, proposals=20).eval()
+    assert net.strides == sorted(set(net.encoder.strides))
+    sides = [float(cell[0, 2] - cell[0, 0]) for cell in net.proposals.anchors.cell_anchors]
+    assert len(set(sides)) == len(sides)
+    assert len(net.encoder.strides) > len(net.strides)
+
+
+def test_volumes_are_refused() -> None:
+    with pytest.raises(InvalidNoun, match="images: expected .B, C, H, W., because boxes are flat"):
+        MaskRCNN.tiny(4).eval()(torch.zeros(1, 3, 8, 64, 64))

@@ -30,8 +30,21 @@ def segments(draw, classes=3):
 
 
 @given(segments())
-def test_all_is_what_was_given(truth):
-    assert trained_segments(truth, STREET, "all") is truth
+def test_all_keeps_everything_but_that_stuff_is_one_row_of_each_class(truth):
+    merged = trained_segments(truth, STREET, "all")
+    stuff = (truth.classes == 0) & ~truth.crowd
+    if stuff.sum() < 2:
+        assert merged is truth
+        return
+    first = np.flatnonzero(stuff)[0]
+    kept = [row for row in range(len(truth)) if not stuff[row] or row == first]
+    assert merged.classes.tolist() == truth.classes[kept].tolist()
+    np.testing.assert_array_equal(merged.crowd, truth.crowd[kept])
+    np.testing.assert_array_equal(merged.void, truth.void)
+    for row, mask, score in zip(kept, merged.masks, merged.scores, strict=True):
+        rows = np.flatnonzero(stuff) if row == first else [row]
+        np.testing.assert_array_equal(mask, truth.masks[rows].any(axis=0))
+        assert score == truth.scores[rows].max()
 
 
 @given(segments())

@@ -253,6 +253,53 @@ def test_a_geotiff_knows_its_own_scale(tmp_path):
     assert float(first["map_x"]) == pytest.approx(500_000 + 2 * float(first["x"]), abs=2e-3)
 
 
+@pytest.mark.parametrize("angle", [0, 30, 90])
+def test_a_grid_that_is_turned_has_pixels_as_large(tmp_path, angle):
+    rasterio = pytest.importorskip("rasterio")
+    image = tmp_path / "town.tif"
+    affine = rasterio.Affine.translation(5e5, 4.6e6) @ rasterio.Affine.rotation(angle) @ rasterio.Affine.scale(2.0, -3.0)
+    with rasterio.open(
+        image, "w", driver="GTiff", height=40, width=60, count=3, dtype="uint8", crs="EPSG:32633", transform=affine
+    ) as file:
+        file.write(np.full((3, *SIZE), 9, np.uint8))
+    [first, _] = csv.DictReader(_table(Answering("instance", {9: cars()}), image, tmp_path).open())
+    assert float(first["area_m2"]) == pytest.approx(6 * int(first["pixels"]))
+
+
+def test_a_scale_that_nothing_is_measured_by_is_refused(tmp_path, photos):
+    rasterio = pytest.importorskip("rasterio")
+    grid = {"crs": "EPSG:4326", "transform": rasterio.transform.from_origin(10, 50, 1e-4, 1e-4)}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", height=40, width=60, count=3, dtype="uint8", **grid) as file:
+        file.write(np.full((3, *SIZE), 0, np.uint8))
+    model = Answering("instance", [cars(), cars()])
+    with pytest.raises(OptionError, match=r"--spacing: expected none for .*a.tif, whose pixels are in degrees"):
+        predict_files(model, [tmp_path / "a.tif"], tmp_path / "out", spacing=(0.5, 0.5))
+    for spacing in ((-1, 2), (0, 1), (float("nan"), 1)):
+        with pytest.raises(OptionError, match="--spacing: expected millimetres above 0"):
+            predict_files(model, [photos], tmp_path / "out", spacing=spacing)
+    for least in (50, -1, float("nan")):
+        with pytest.raises(OptionError, match="--min-score: expected a score from 0 to 1"):
+            predict_files(model, [photos], tmp_path / "out", min_score=least)
+    semantic = Answering("semantic", [street(), street()])
+    for options in ({"spacing": (1, 1)}, {"min_score": 0.5}):
+        with pytest.raises(OptionError, match="expected none for classes of pixels"):
+            predict_files(semantic, [photos], tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("stems", "ids"), [(("000000397133", "000000000009"), [9, 397133]), (("7", "b"), [1, 2]), (("07", "7"), [1, 2])]
+)
+def test_images_named_by_numbers_have_them_for_ids(photos, tmp_path, stems, ids):
+    for path, stem in zip(sorted(photos.iterdir()), stems, strict=True):
+        path.rename(photos / f"{stem}.png")
+    predict_files(Answering("instance", [cars(), cars()]), [photos], tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "instances.json").read_text())
+    assert sorted(image["id"] for image in content["images"]) == ids
+    assert {entry["image_id"] for entry in content["annotations"]} == set(ids)
+    assert all(str(image["id"]) in image["file_name"] or ids == [1, 2] for image in content["images"])
+
+
 def _table(model, image, tmp_path):
     predict_files(model, [image], tmp_path / "out")
     return tmp_path / "out" / "objects.csv"

@@ -16,7 +16,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from intarsia.core.catalogue import find
 from intarsia.core.errors import CheckpointError
 from intarsia.engine.foreign import assembled
-from intarsia.models.pretrained._torchvision_mask_rcnn import ARGUMENTS
+from intarsia.models.pretrained._torchvision_mask_rcnn import ARGUMENTS, translated
 from intarsia.models.pretrained.converted import Converted
 from intarsia.models.pretrained.from_torchvision import NAMES, convert
 
@@ -95,6 +95,13 @@ def test_frozen_norms_have_no_epsilon(images: torch.Tensor) -> None:
         torch.testing.assert_close(net.encoder(net.normalise(images))[1:], expected, rtol=1e-3, atol=1e-3)
         net.encoder.network.layer1[0].bn1.eps = 0.0
         assert (net.encoder(net.normalise(images))[1] - expected[0]).abs().max() > 0.1  # so the epsilon matters here
+
+
+def test_a_frozen_channel_that_never_differs_stays_a_number() -> None:
+    norm = "backbone.body.layer1.0.bn1."
+    state = {f"{norm}running_var": torch.tensor([5.6e-45, 0.0]), f"{norm}weight": torch.tensor([1e-8, 0.0])}
+    folded, _ = translated(state, [1])
+    assert folded["encoder.network.layer1.0.bn1.weight"].isfinite().all()
 
 
 def test_cocos_classes() -> None:

@@ -111,14 +111,18 @@ class Targets:
             boxes = self.classes.new_zeros((batch, rows, 2 * dims)).float()
             for place, axis in enumerate(reversed(range(2, 2 + dims))):  # x first
                 length = self.ids.shape[axis]
-                steps = entries.new_tensor(range(length)).view(-1, *[1] * (dims + 1 - axis))
+                steps = entries.new_tensor(range(length)).int().view(-1, *[1] * (dims + 1 - axis))
                 steps = steps.expand(self.ids.shape).flatten(1)  # (B, pixels)
-                low = entries.new_full((batch, rows + 1), length).scatter_reduce_(1, entries, steps, "amin")
-                high = entries.new_zeros((batch, rows + 1)).scatter_reduce_(1, entries, steps + 1, "amax")
+                low = steps.new_full((batch, rows + 1), length).scatter_reduce_(1, entries, steps, "amin")
+                high = steps.new_full((batch, rows + 1), -1).scatter_reduce_(1, entries, steps, "amax") + 1
                 boxes[..., place], boxes[..., dims + place] = (low * (high > 0))[:, 1:], high[:, 1:]
             return boxes
 
         return self.view("boxes", make)
+
+    def objects(self) -> Tensor:
+        """(B, N) bool, the rows that have pixels and are no crowd."""
+        return (self.classes >= 0) & ~self.crowd & (self.boxes()[..., -1] > 0)
 
     def unproven(self) -> Tensor:
         """(B, *S) bool, the pixels that prove nothing: void, and those of crowds."""

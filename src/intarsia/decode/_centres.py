@@ -1,7 +1,7 @@
 """Dense scores with centres and offsets to objects and stuff (Panoptic-DeepLab, Cheng et al. 2020, arXiv 1911.10194, section 3.2).
 
-One deviation: centres are the peaks of the network's own grid. The authors enlarge the heat first and take its peaks among 7x7
-pixels, which at stride 4 are not quite 2x2 cells.
+One deviation: centres are the peaks of the network's own grid, by default among 5x5 cells. The authors enlarge the heat first and
+take its peaks among 7x7 pixels, which at stride 4 are not quite 2x2 cells; `kernel` 3 is nearest to that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import softmax
 
-from intarsia.core.errors import InvalidNoun, OptionError
+from intarsia.core.errors import InvalidNoun
 from intarsia.core.segments import Segments
 from intarsia.decode._arrays import as_array, check_images
 from intarsia.ops.cells import argmax_upsampled, middles, upsampled
@@ -84,9 +84,9 @@ def instances(
     max_detections: int | None = None,
     heat: float = 0.1,
     kernel: int = 5,
-    top: int | None = 200,
+    top: int | None = None,
 ) -> list[Segments]:
-    """The objects of `panoptic` alone, of `score` or more, the `max_detections` surest."""
+    """The objects of `panoptic` alone, of `score` or more, the `max_detections` surest; `top` None takes all centres."""
     answers = []
     for image, size in _images(output, sizes, classes, kernel):
         labels = argmax_upsampled(image.logits, size, align_corners=image.align_corners)  # (*S)
@@ -125,8 +125,6 @@ def _images(
     """Each image of the batch and its size."""
     if output.centre is None or output.offset is None:
         raise InvalidNoun("output", expected="a Dense output with centre and offset", received="one without")
-    if kernel < 3 or not kernel % 2:
-        raise OptionError("kernel", expected="an odd number of at least 3", received=kernel)
     logits, count = as_array("logits", output.logits), len(classes)  # (B, C, *s)
     if logits.ndim != 4:
         raise InvalidNoun("logits", expected="(B, C, H, W), because objects are grouped in planes only", received=logits.shape)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["instances", "suppressed"]
 
 CANDIDATES = 200
-"""Boxes of each class that are compared with each other, those of the highest probability."""
+"""Boxes of each class that are compared with each other, those of the highest probability, unless more are asked for."""
 
 
 def instances(
@@ -71,7 +71,8 @@ def instances(
     check_images(logits, sizes)
     answers = []
     for image, size in enumerate(sizes):
-        queries, labels, scores = _candidates(logits[image], score)
+        shares = softmax(logits[image], axis=1)[:, :-1] * classes.is_thing  # (Q, C+1) -> (Q, C)
+        queries, labels, scores = _candidates(shares, score, max(CANDIDATES, max_detections))
         kept = suppressed(boxes[image][queries], scores, labels, overlap)[:max_detections]
         sums = coefficients[image][queries[kept]] @ prototypes[image].reshape(prototypes.shape[1], -1)  # (N, cells)
         planes = expit(sums).reshape(-1, *prototypes.shape[2:])  # (N, *s)
@@ -104,11 +105,10 @@ def suppressed(boxes: Floats, scores: Floats, labels: Indices, overlap: float) -
     return np.asarray(order[~gone[order]])
 
 
-def _candidates(logits: Floats, score: float) -> tuple[Indices, Indices, Floats]:
-    """(N,) each, the query, class and probability of the pairs that count; the most probable of each class."""
-    probabilities = softmax(logits, axis=1)[:, :-1]  # (Q, C+1) -> (Q, C)
+def _candidates(probabilities: Floats, score: float, most: int) -> tuple[Indices, Indices, Floats]:
+    """(N,) each, the query, class and probability of the pairs of (Q, C) that count; the `most` probable of each class."""
     some = np.flatnonzero(probabilities.max(axis=1, initial=0) >= score)  # (n,)
-    best = some[np.argsort(-probabilities[some], axis=0, kind="stable")[:CANDIDATES]]  # (candidates, C)
+    best = some[np.argsort(-probabilities[some], axis=0, kind="stable")[:most]]  # (candidates, C)
     chosen = np.take_along_axis(probabilities, best, axis=0).T  # (C, candidates)
     labels, places = np.nonzero(chosen >= score)
     return best[places, labels], labels, chosen[labels, places]

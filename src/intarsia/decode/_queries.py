@@ -1,7 +1,7 @@
 """Sets of masks to segments, for each of the three questions (MaskFormer, Cheng et al. 2021, arXiv 2107.06278, section 3.4;
 Mask2Former, arXiv 2112.01527; EoMT, arXiv 2503.19108).
 
-Masks are formed of the prototypes for kept queries alone, one at a time, and enlarged as logits to the image's size at once.
+Masks of objects are formed of the prototypes for kept queries alone, and enlarged as logits to the image's size one at a time.
 """
 
 from __future__ import annotations

@@ -36,16 +36,17 @@ def instances(
     *,
     score: float = 0.05,
     mask: float = 0.5,
-    max_detections: int = 100,
+    max_detections: int | None = None,
 ) -> list[Segments]:
     """The objects of each image at its own size *S, the surest first: up to `max_detections` that score at least `score`, of each
-    the pixels whose mask is above `mask`. They may overlap; one without a pixel is left out. Boxes are the network's.
+    the pixels whose mask is above `mask`. They may overlap; one without a pixel is left out. Boxes are the network's. Only things
+    are told.
 
     Raises InvalidNoun for another number of images, and for classes that are not among `classes`.
     """
     answers = []
     for found, size in _images(output, sizes, classes):
-        rows = [(row, crop) for row, crop in found.pasted(size, score, mask, max_detections) if crop[1].any()]
+        rows = [(row, crop) for row, crop in found.of(classes.is_thing).pasted(size, score, mask, max_detections) if crop[1].any()]
         kept = [row for row, _ in rows]
         boxes = np.clip(found.boxes[kept], 0, 1) * (*size[::-1], *size[::-1])  # (N, 4) in pixels
         answers.append(pack_crops((crop for _, crop in rows), size, found.classes[kept], scores=found.scores[kept], boxes=boxes))
@@ -117,6 +118,8 @@ class _Found:
 def _images(output: Regions, sizes: Sequence[tuple[int, ...]], classes: ClassSet) -> Iterator[tuple[_Found, tuple[int, ...]]]:
     """What is found in each image, and its size."""
     check_images(output.boxes, sizes)
+    if not len(output.boxes) == len(output.classes) == len(output.scores) == len(output.masks):
+        raise InvalidNoun("Regions", expected="boxes, classes, scores and masks", received="some of them")
     for image, size in enumerate(sizes):
         boxes, labels, scores, masks = (
             as_array(f"Regions {name}", getattr(output, name)[image]) for name in ("boxes", "classes", "scores", "masks")

@@ -8,6 +8,7 @@ from intarsia.core.errors import InvalidNoun
 from intarsia.core.output import Dense, Queries, Regions
 from intarsia.decode import _centres, _queries, _regions
 from intarsia.decode._confidence import with_scores
+from intarsia.decode._thresholds import check_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ def panoptic(
     1911.10194). With `confidence` a pixel's is the score of its segment, and 1 where there is none. Raises InvalidNoun for an
     output that tells no objects apart or no stuff.
     """
+    check_thresholds(score=score, overlap=overlap, least_area=least_area, heat=heat, kernel=kernel, top=top)
     if isinstance(output, Regions):
         answers = _regions.merged(
             output,

@@ -35,12 +35,10 @@ def comparison(
     The error panel is that of `error_map`, its title the share of labelled pixels whose class is wrong. With `objects` it shows
     things one by one: those that were found faintly, those missed in blue, false alarms in red; their numbers are in its title. An
     object is found where one of its class has more than half of their union (IoU); its answer then has its colour. Stuff of the
-    wrong class is orange; where none is predicted that of the truth is left out.
+    wrong class is orange.
     A volume shows its middle slice. Raises InvalidNoun where sizes differ.
     """
     truth, prediction, base = flat(truth), flat(prediction), as_rgb(image)
-    if objects and classes.is_thing[prediction.classes].all():
-        truth = truth.select(classes.is_thing[truth.classes])
     wrong, void = _wrong(base, truth, prediction, len(classes))
     page = (_objects if objects else _pixels)(base, truth, prediction, classes, wrong, void)
     present = np.union1d(truth.semantic(len(classes)), prediction.semantic(len(classes)))

@@ -103,7 +103,7 @@ def data_facts(data: Dataset) -> DataFacts:
         if segments is None:
             continue
         sizes.append(segments.size[-2:])
-        thing = classes.is_thing[segments.classes]
+        thing = classes.is_thing[segments.classes] & ~segments.crowd
         areas += segments.areas[thing].tolist()
         objects |= len(segments.classes[thing]) > len(set(segments.classes[thing].tolist()))
         labels = trained_segments(segments, classes, "classes").semantic(len(classes)).reshape(-1, segments.size[-1])

@@ -58,6 +58,13 @@ class Ingredients:
         made = recipe or (source.recipe_for(first, data, options) if source else recipe_for(first, data, options))
         self.recipe = answered(made, options.task, options.decode_args)
         self.options = options = told(options, self.recipe)
+        if self.recipe.task == "instance" and not self.recipe.classes.things:
+            raise OptionError(
+                "--task instance",
+                expected="data with classes that are things",
+                received="none",
+                hint="docs/data.md says how to name them.",
+            )
         if options.copy_paste and not self.recipe.classes.things:
             raise OptionError("--copy-paste", expected="data with classes that are things", received="none")
         self.precision = precision_for(options.precision, accelerator.device)

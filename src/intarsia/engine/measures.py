@@ -11,6 +11,7 @@ import numpy as np
 
 from intarsia.core.catalogue import find
 from intarsia.core.errors import IntarsiaError, OptionError, check_names, nearest
+from intarsia.engine.options import TRAINED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +42,8 @@ def asked_for(
     options = {name: dict(chosen) for name, chosen in given.items()}
     for argument, value in (arguments or {}).items():
         name, _, option = argument.rpartition(".")
+        if name in TRAINED:  # the metric of a task is counted without being named
+            options.setdefault(name, {})
         if name not in options:
             known = f"a MEASURE of {list(options)}" if options else "a MEASURE named with --measures"
             raise OptionError(

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from intarsia.core import Sample
 from intarsia.core.catalogue import find
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, OptionError
 from intarsia.core.files import whole_file, write_json
 from intarsia.data.image_sample import image_sample
 from intarsia.decode import decoded, flipped
@@ -107,6 +107,8 @@ class Model:
 
     def shown(self, image: Image, min_score: float | None = None) -> Segments:
         """The answer as people want it: segments of `min_score` or more, left out, of instances those that are surer than not."""
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise OptionError("--min-score", expected="a score from 0 to 1", received=min_score)
         answer, least = self(image), SURE if self.recipe.task == "instance" else 0.0
         return answer.select(answer.scores >= (least if min_score is None else min_score))
 

@@ -46,9 +46,9 @@ def predict_files(
     panoptic: panoptic/STEM.png and panoptic.json in COCO's form, where what is of no segment is void; objects.csv for the things.
 
     Objects and segments of less than `min_score` are left out; None leaves out instances of less than 0.5 and nothing else.
-    `spacing` is mm a pixel along each axis, for the table; a GeoTIFF knows its own. The
-    files of all images are written when the last image is done. Raises OptionError where the files would lie over the images, or
-    over each other.
+    `spacing` is mm a pixel along each axis, for the table; a GeoTIFF knows its own. Images that are named by numbers have them for
+    ids, as in COCO. The files of all images are written when the last image is done. Raises OptionError where the files would lie
+    over the images or over each other, and for a score or a spacing that classes of pixels have no use for.
     """
     files = [file for path in named for file in _image_files(path)]
     task, classes = model.recipe.task, model.classes
@@ -56,8 +56,15 @@ def predict_files(
     pictures = [out / f"{file.stem}_overlay.png" for file in files]
     if len({*maps, *pictures}) < 2 * len(files) or {path.resolve() for path in maps + pictures} & {f.resolve() for f in files}:
         raise OptionError("--out", expected="a folder apart from the images, and images of distinct names", received=str(out))
+    if task == "semantic" and (min_score is not None or spacing is not None):
+        unused = "--min-score" if spacing is None else "--spacing"
+        raise OptionError(unused, expected="none for classes of pixels, which have no scores and no table", received="one")
     if task == "semantic":
         write_bytes(out / "classes.json", write_classes(Coding.from_classes(classes)))
+    named_by_number = all(file.stem.isascii() and file.stem.isdigit() for file in files)
+    numbers = [int(file.stem) for file in files] if named_by_number else list(range(1, len(files) + 1))
+    if len({*numbers}) < len(files):  # 07 and 7
+        numbers = list(range(1, len(files) + 1))
     images: list[ImageEntry] = []
     annotations: list[Any] = []
     rows: list[dict[str, Any]] = []
@@ -71,14 +78,15 @@ def predict_files(
         segments = answer.segments.compact()  # a segment that is told must be seen, says COCO
         boxes = task == "instance"
         save(overlay(answer.image, segments, classes, boxes=boxes, legend=True, counts=True), picture)
-        images.append(ImageEntry(len(images) + 1, file.name, *answer.image.shape[1::-1]))
+        number = numbers[len(images)]
+        images.append(ImageEntry(number, file.name, *answer.image.shape[1::-1]))
         rows += object_table(segments, classes, key=file.stem, spacing=answer.spacing, geo=answer.geo)
         if task == "instance":
             save(label_map(segments, classes, by="object"), target)
-            annotations += object_entries(segments, len(images), len(annotations), scored=True)
+            annotations += object_entries(segments, number, len(annotations), scored=True)
         else:
             write_image(target, id_colours(segments))
-            annotations.append(Annotation(len(images), target.name, segment_entries(segments, scored=True)))
+            annotations.append(Annotation(number, target.name, segment_entries(segments, scored=True)))
     if task != "semantic":
         name = "panoptic.json" if task == "panoptic" else "instances.json"
         write_bytes(out / name, file_content(classes, images, annotations))

@@ -10,6 +10,7 @@ from intarsia.core import ClassSet, Pixels
 from intarsia.core.catalogue import find
 from intarsia.core.errors import IntarsiaError, OptionError, check_names, nearest
 from intarsia.core.licences import UNKNOWN, Licences
+from intarsia.decode import check_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +102,7 @@ def answered(recipe: Recipe, task: str | None = None, decode: Mapping[str, Any] 
     takes = [name for name, one in signature(find("decode", chosen)).parameters.items() if one.kind is one.KEYWORD_ONLY]
     thresholds = [name for name in takes if name != "confidence"]
     check_names(f"decoder {chosen!r}", options, thresholds, f"one of its thresholds {thresholds}")
+    check_thresholds(**options)
     return replace(recipe, task=chosen, decode=options)
 
 

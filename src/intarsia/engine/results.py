@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from intarsia.data.dataset import evenly_spaced
 from intarsia.draw.comparison import comparison
 from intarsia.draw.save import save
-from intarsia.engine.evaluate import evaluate_network, evaluate_predictor
+from intarsia.engine.evaluate import evaluate_network, evaluate_predictor, table_of
 from intarsia.engine.measures import Measures
+from intarsia.engine.options import TRAINED
 from intarsia.engine.saved import write_scores
 from intarsia.engine.spelling import spelled
+from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,13 +62,15 @@ def evaluate_and_draw(
     worst = list(rows)[:PICTURES]
     spaced = [data.keys[index] for index in evenly_spaced(len(data), PICTURES)]
     names = {key: f"{key}.png" for key in spaced} | {key: f"worst_{rank}_{key}.png" for rank, key in enumerate(worst, 1)}
-    objects = model.recipe.task != "semantic"
+    objects, which = model.recipe.task != "semantic", TRAINED[model.recipe.task]
+    table = table_of(model.classes, data.classes)
     for key, name in names.items():  # a key may hold the folder of its split
         sample = data[data.keys.index(key)]
         if sample.segments is not None:
             title = f"{key}: {spelled(metric.headline)} {rows[key][metric.headline]:.3f}"
-            save(
-                comparison(sample.image, sample.segments, model.shown(sample.image), data.classes, title=title, objects=objects),
-                out / name.replace("/", "_"),
-            )
+            answer = model.shown(sample.image)
+            answer = answer.with_classes(table[answer.classes])
+            truth = trained_segments(sample.segments, data.classes, which) if objects else sample.segments
+            page = comparison(sample.image, truth, answer, data.classes, title=title, objects=objects)
+            save(page, out / name.replace("/", "_"))
     return scores

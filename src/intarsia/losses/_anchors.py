@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.ops import box_iou
 
-from intarsia.core.summed_area import share_within, summed_area
+from intarsia.core.errors import InvalidNoun
+from intarsia.ops.summed_area import share_within, summed_area
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,11 +34,12 @@ class Objects:
 
     @classmethod
     def of(cls, targets: Targets) -> Objects:
-        """Of a batch of truth."""
+        """Of a batch of truth. Raises InvalidNoun for volumes."""
+        if targets.ids.ndim != 4:
+            raise InvalidNoun("Targets", expected="ids (B, L, H, W), because anchors are flat", received=tuple(targets.ids.shape))
         boxes = targets.boxes()  # (B, N, 4) in pixels
-        real = (targets.classes >= 0) & ~targets.crowd & (boxes[..., 2] > 0)
         unproven = targets.view("unproven area", lambda: summed_area(targets.unproven()))
-        return cls(boxes / _extent(unproven, boxes), real, unproven)
+        return cls(boxes / _extent(unproven, boxes), targets.objects(), unproven)
 
     def unproven_share(self, priors: Tensor) -> Tensor:
         """(B, Q) the share of each anchor (Q, 4), as far as it lies within the image, that is void or of a crowd."""
@@ -67,7 +69,8 @@ def matched(
     if not len(boxes):
         boxes, real = boxes.new_zeros(1, 4), real.new_zeros(1)
     overlaps = box_iou(boxes, priors).where(real[:, None], -1.0)  # (N, Q)
-    best = torch.zeros_like(overlaps).scatter_(1, overlaps.argmax(dim=1, keepdim=True), 2.0)
+    most, best = overlaps.max(dim=1, keepdim=True)  # (N, 1) each
+    best = torch.zeros_like(overlaps).scatter_(1, best, 2 * (most > 0).to(overlaps))  # one that touches no anchor has none
     values, rows = (overlaps + best).where(real[:, None], -1.0).max(dim=0)  # (Q,); of an object's best anchor 2 to 3
     doubtful = (values >= negative) | (unproven > crowded)
     rows = rows.where(values >= positive, torch.where(doubtful, NEUTRAL, NO_OBJECT))

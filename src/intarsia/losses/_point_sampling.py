@@ -36,7 +36,8 @@ def values_at(maps: Tensor, points: Tensor, size: Sequence[int]) -> Tensor:
     flat = points[:, None].expand(-1, maps.shape[1], -1)  # (B, K, n)
     if maps.shape[2:] == torch.Size(size):
         return maps.flatten(2).gather(2, flat)
-    rest, shares = points.double(), []  # whole numbers are divided slowly
+    exact = torch.float32 if points.device.type == "mps" else torch.float64  # which mps has not; enough for 4096x4096 pixels
+    rest, shares = points.to(exact), []  # whole numbers are divided slowly
     for length in reversed(size):  # x first
         place = rest - length * (longer := ((rest + 0.5) / length).floor())
         shares.append(((2 * place + 1) / length - 1).to(maps.dtype))  # (B, n), -1 and 1 at the borders

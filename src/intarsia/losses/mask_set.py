@@ -3,7 +3,8 @@ section 3.3; the set of MaskFormer, arXiv 2107.06278, section 3.2).
 
 Deviations: points are pixels of the labels, with logits interpolated up to the border as decoding does it, where the authors' code
 draws points between pixels, blurs labels, and takes logits beyond the border to be 0; an image of no more pixels than points is
-trained whole; void has no say; and queries learn nothing from an image that is all void.
+trained whole; void has no say; queries learn nothing from an image that is all void; and what is averaged over objects is so over
+those of this process.
 """
 
 from __future__ import annotations

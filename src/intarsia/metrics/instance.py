@@ -32,7 +32,7 @@ class Instance(Detections):
         AR at t = the recall of all detections
         AP, AR  = means over the ten t and over the classes with objects; AP50 and AP75 at one t alone
 
-    The numbers are those of pycocotools, to the last tie:
+    The numbers are those of pycocotools; boxes are float32 here, so that an IoU that is exactly a threshold may fall elsewhere:
 
     - Only things are scored, or all classes where there are no things; of each class and image the `max_detections` surest
       detections, and in mask_ar_1 and mask_ar_10 the surest one and ten.

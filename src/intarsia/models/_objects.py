@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.ops import box_iou, roi_align
 
-from intarsia.core.summed_area import share_within, summed_area
+from intarsia.ops.summed_area import share_within, summed_area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +89,9 @@ class Objects:
 def objects_of(targets: Targets, valid: Tensor | None = None, things: Sequence[int] | None = None) -> list[Objects]:
     """Of each image those of the classes `things`, by default of all; pixels that are not `valid` (B, H, W) are as void."""
     ids, boxes = targets.ids, targets.boxes()  # (B, N, 4)
-    wanted = (targets.classes >= 0) & ~targets.crowd & (boxes[..., 2] > 0)  # (B, N)
+    wanted = targets.objects()  # (B, N)
     if things is not None:
-        wanted &= torch.isin(targets.classes, targets.classes.new_tensor([*things]))
+        wanted = wanted & torch.isin(targets.classes, targets.classes.new_tensor([*things]))
     unknown, untrained = ids[:, 0] < 0, targets.unproven()  # (B, H, W) each
     if valid is not None:
         unknown, untrained = unknown | ~valid, untrained | ~valid

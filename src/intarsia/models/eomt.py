@@ -75,7 +75,7 @@ class EoMT(nn.Module):
         if not 0 < blocks <= depth:
             raise OptionError("blocks", expected=f"1 to {depth}, as {encoder} has", received=blocks)
         if scales is None:
-            scales = max(1, int(log2(max(self.encoder.patch))) - 2)
+            scales = max(1, round(log2(max(self.encoder.patch) / 4)))
         self.stride = max(1, max(self.encoder.patch) // 2**scales)
         self.blocks = blocks
         self.queries = nn.Embedding(queries, width)

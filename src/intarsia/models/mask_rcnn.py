@@ -1,7 +1,7 @@
 """Mask R-CNN (He et al. 2017, arXiv 1703.06870) on a feature pyramid: boxes that may hold an object, then class, box and mask.
 
-Of torchvision's parts and with its settings: with equal weights it gives the same detections and the same losses
-(tests/test_models_mask_rcnn.py). Images are not resized within.
+Of torchvision's parts and with its settings: with equal weights it gives the same detections and, but for the half pixel that
+`_objects.ALIGNED` tells of, the same losses (tests/test_models_mask_rcnn.py). Images are not resized within.
 """
 
 from __future__ import annotations
@@ -104,8 +104,9 @@ class MaskRCNN(nn.Module):
         self.normalise = Normalise(input_pixels(pixels, encoder, weights), in_channels)
         self.pixels = self.normalise.pixels
         self.encoder = make_encoder(encoder, in_channels, weights)
-        self.finest = sum(stride < FINEST for stride in self.encoder.strides)
-        levels, strides = self.encoder.channels[self.finest :], self.encoder.strides[self.finest :]
+        last = {stride: level for level, stride in enumerate(self.encoder.strides) if stride >= FINEST}  # of each stride
+        self.strides, self.taken = list(last), list(last.values())
+        levels, strides = [self.encoder.channels[level] for level in self.taken], self.strides
         if not levels:
             raise OptionError(
                 f"strides of encoder {encoder!r}", expected=f"one or more of {FINEST} or coarser", received=self.encoder.strides
@@ -165,10 +166,13 @@ class MaskRCNN(nn.Module):
 
     def levels(self, images: Tensor, valid: Tensor | None, stats: Tensor | None) -> list[Tensor]:
         """The pyramid of the images, put into the corner of a canvas that the coarsest cells cover exactly."""
+        if images.ndim != 4:
+            raise InvalidNoun("images", expected="(B, C, H, W), because boxes are flat", received=tuple(images.shape))
         normalised = self.normalise(images, valid, stats)
         height, width = normalised.shape[2:]
         canvas = pad(normalised, (0, -width % self.multiple, 0, -height % self.multiple))
-        return self.pyramid(self.encoder(canvas)[self.finest :])  # type: ignore[no-any-return]
+        features = self.encoder(canvas)
+        return self.pyramid([features[level] for level in self.taken])  # type: ignore[no-any-return]
 
     def found(self, levels: list[Tensor], images: Tensor, valid: Tensor | None, targets: Targets | None) -> Regions:
         """What is found on the pyramid; in training the losses."""

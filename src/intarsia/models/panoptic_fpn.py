@@ -1,6 +1,8 @@
 """Panoptic FPN (Kirillov et al. 2019, arXiv 1901.02446): Mask R-CNN for things and a light head for stuff on one feature pyramid.
 
-The paper's head for stuff has one class for all things; this one says every class and nothing, so that its answer is whole.
+The paper's head for stuff has one class for all things; this one says every class and nothing, so that its answer is whole. Where a
+side is no multiple of 4 pixels the last cell of that head reaches beyond the image, in training and decoding alike, where
+detectron2's decoding cuts it.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ class PanopticFPN(MaskRCNN):
             detections=detections,
         )
         self.things = None if things is None else tuple(things)
-        self.semantic = SemanticFPNHead(width, self.encoder.strides[self.finest :], channels, semantic_width)
+        self.semantic = SemanticFPNHead(width, self.strides, channels, semantic_width)
         self.arguments |= {"things": None if things is None else list(things), "semantic_width": semantic_width}
 
     @classmethod

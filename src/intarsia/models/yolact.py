@@ -131,7 +131,7 @@ class Yolact(nn.Module):
         classes, moves, coefficients = (torch.cat(part, dim=1) for part in parts)  # (B, Q, channels), (B, Q, 4), (B, Q, K)
         moves = moves.float()
         middles = priors[:, :2] + MOVE * moves[..., :2] * priors[:, 2:]  # (B, Q, 2)
-        extents = priors[:, 2:] * (GROW * moves[..., 2:]).clamp(max=MOST).exp()
+        extents = priors[:, 2:] * (GROW * moves[..., 2:]).clamp(-MOST, MOST).exp()
         return Queries(
             classes,
             coefficients,

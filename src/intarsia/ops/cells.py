@@ -83,6 +83,8 @@ def upsampled(plane: Floats, size: tuple[int, ...], *, align_corners: bool = Fal
     >>> upsampled(np.array([[0.0, 1.0]], np.float32), (1, 4)).tolist()
     [[0.0, 0.25, 0.75, 1.0]]
     """
+    if plane.ndim != 2:
+        raise InvalidNoun("plane", expected="(h, w), as volumes are not enlarged here", received=plane.shape)
     if align_corners:
         (_, down), (_, right) = (middles(*lengths, align_corners=True) for lengths in zip(plane.shape, size, strict=True))
         matrix = np.array([[1 / (right or 1), 0, 0], [0, 1 / (down or 1), 0]])

@@ -22,6 +22,7 @@ Which = Literal["all", "things", "classes"]
 def trained_segments(segments: Segments, classes: ClassSet, which: Which) -> Segments:
     """The segments that are trained: "all" (panoptic), the "things" only (instance), or merged by "classes" (semantic).
 
+    "all": several rows of one kind of stuff are one, as no network tells them apart; crowd rows stay.
     "things": the pixels of stuff become nothing; crowd rows stay, and stay marked.
     "classes": one row for each class that has pixels, in the order of the class set, crowd or not, for a crowd of cars is car and
     a class is not counted; its score is the highest of its rows. Within a group classes exclude each other, so where rows overlap
@@ -39,7 +40,24 @@ def trained_segments(segments: Segments, classes: ClassSet, which: Which) -> Seg
     segments.check_classes(len(classes))
     if which == "things":
         return segments.select(classes.is_thing[segments.classes])
-    return _merged(segments, classes) if which == "classes" else segments
+    return (_merged if which == "classes" else _one_of_each_stuff)(segments, classes)
+
+
+def _one_of_each_stuff(segments: Segments, classes: ClassSet) -> Segments:
+    """One row for each class of stuff, but for crowds; itself where it is so."""
+    plain = ~classes.is_thing[segments.classes] & ~segments.crowd
+    kept, rows = np.ones(len(segments), np.bool_), np.arange(len(segments))
+    for label in np.unique(segments.classes[plain]):
+        first, *others = np.flatnonzero(plain & (segments.classes == label)).tolist()
+        rows[others], kept[others] = first, False
+    if kept.all():
+        return segments
+    places = np.cumsum(kept)[rows]  # from 1 on
+    scores = np.zeros(len(segments), np.float32)
+    np.maximum.at(scores, rows, segments.scores)
+    ids = np.array([0, *places, -1]).take(segments.ids, mode="wrap")
+    merged = Segments(ids, segments.classes[kept], scores=scores[kept], crowd=segments.crowd[kept])
+    return merged if segments.confidence is None else merged.with_confidence(segments.confidence)
 
 
 def _merged(segments: Segments, classes: ClassSet) -> Segments:

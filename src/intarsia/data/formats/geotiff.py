@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import hypot
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -192,7 +193,8 @@ class RasterReader:
             crs = file.crs
             metres = crs.linear_units_factor[1] if crs and crs.is_projected else None
             geo = {"transform": tuple(transform)[:6], "crs": crs.to_wkt() if crs else None, "nodata": file.nodata}
-        more = {} if metres is None else {"spacing": (abs(transform.e) * metres, abs(transform.a) * metres)}
+        down, across = hypot(transform.b, transform.e), hypot(transform.a, transform.d)  # the grid may be turned
+        more = {} if metres is None else {"spacing": (down * metres, across * metres)}
         return {"geo": geo} | more | ({} if valid.all() else {"valid": valid})
 
     def content(self, record: Record) -> Iterator[bytes]:

@@ -60,8 +60,8 @@ def names(channels: int) -> dict[int, str]:
 def translated(state: Mapping[str, Tensor], kept: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors under our names, and torchvision's name of each; of its channels those that are `kept`, then background.
 
-    Where the batch norms of the encoder have no counters they are torchvision's frozen ones, without an epsilon: the scale makes
-    up for ours.
+    Where the batch norms of the encoder have no counters they are taken for the frozen ones of torchvision's own file, without an
+    epsilon: the scale makes up for ours.
     """
     theirs = {_ours(key): key for key in state}
     ours = {name: state[key] for name, key in theirs.items()}
@@ -75,7 +75,8 @@ def translated(state: Mapping[str, Tensor], kept: Sequence[int]) -> tuple[dict[s
         for name in [name for name in ours if name.startswith("encoder.") and name.endswith("running_var")]:
             scale = name.removesuffix("running_var") + "weight"
             if scale in ours:
-                ours[scale] = ours[scale] * (1 + EPSILON / ours[name]).sqrt()
+                spread = ours[name].double().clamp(min=1e-30)  # of a channel that never differs it may be no number of 32 bits
+                ours[scale] = (ours[scale] * ((spread + EPSILON) / spread).sqrt()).to(ours[scale])
     return ours, theirs
 
 

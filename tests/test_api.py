@@ -65,6 +65,20 @@ def test_a_run_is_evaluated_on_its_own_data_and_with_flips(data, run):
     assert not np.array_equal(flipped.confusion, plain.confusion)
 
 
+def test_a_network_in_memory_is_asked_as_one_from_a_file(data, run, tmp_path):
+    model = intarsia.load(run, device="cpu", precision="fp32")
+    image = next((data / "images" / "test").iterdir())
+    flipped = intarsia.evaluate(run, flip=True, device="cpu", precision="fp32")
+    assert np.array_equal(intarsia.evaluate(model, data, flip=True, device="cpu").confusion, flipped.confusion)
+    assert not model.flip
+    steady = intarsia.load(run, device="cpu", precision="fp32", flip=True)
+    assert np.array_equal(intarsia.evaluate(steady, data).confusion, flipped.confusion)  # nothing told, nothing changed
+    with pytest.raises(OptionError, match="--precision: expected auto, fp32, bf16 or fp16, received 'fp8'"):
+        intarsia.predict(model, image, out=tmp_path, precision="fp8")
+    with pytest.raises(OptionError, match=r"--device: expected cpu, where this Model is, received 'meta'. Load it there"):
+        intarsia.predict(model, image, out=tmp_path, device="meta")
+
+
 def test_label_maps_of_other_ids_are_matched_by_name(tmp_path):
     for folder, names, labels in (("truth", "sky\nVoid\nwall", [[0, 1, 2, 2]]), ("answer", "wall\nsky", [[1, 0, 0, 1]])):
         (tmp_path / folder).mkdir()

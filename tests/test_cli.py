@@ -15,8 +15,9 @@ import pytest
 import intarsia
 from intarsia.cli import COMMANDS, commands, main
 from intarsia.cli.parse import flags
+from intarsia.core.catalogue import members
 from intarsia.core.errors import OptionError, UnreadableFile
-from intarsia.engine.options import LrFindOptions, TrainOptions
+from intarsia.engine.options import TRAINED, LrFindOptions, TrainOptions
 
 
 class Scores:
@@ -157,7 +158,19 @@ def test_print_config_trains_nothing_and_can_be_read_back(calls, tmp_path, capsy
         ("lr-find d steps=50", ("lr_find", (Path("d"), LrFindOptions(steps=50)), {"out": Path("lr_find.png")})),
         (
             "evaluate --truth a --prediction b --classes c.txt",
-            ("evaluate_folders", (Path("a"), Path("b")), {"classes": Path("c.txt"), "measures": {}, "out": None}),
+            (
+                "evaluate_folders",
+                (Path("a"), Path("b")),
+                {
+                    "classes": Path("c.txt"),
+                    "task": "semantic",
+                    "split": "test",
+                    "format": None,
+                    "data_args": {},
+                    "measures": {},
+                    "out": None,
+                },
+            ),
         ),
         (
             "predict m a.jpg folder device=cpu --out there --flip",
@@ -193,6 +206,17 @@ def test_evaluate_a_model(calls, capsys):
     ((name, args, keywords),) = calls
     assert (name, args, keywords["split"], keywords["batch_size"]) == ("evaluate", (Path("m"), Path("d")), "val", 2)
     assert capsys.readouterr().out == "mean_iou  0.5000\n"
+
+
+def test_the_task_goes_on_to_files_and_to_both_of_two_networks(calls):
+    for words in (
+        "evaluate --truth a --prediction b --task panoptic --split val --data-args val=0.5",
+        "compare m n d --task semantic --decode-args score=0.3",
+    ):
+        assert main(words.split()) == 0
+    (files, _, first), (networks, _, second) = calls
+    assert (files, first["task"], first["split"], first["data_args"]) == ("evaluate_folders", "panoptic", "val", {"val": 0.5})
+    assert (networks, second["task"], second["decode_args"]) == ("compare", "semantic", {"score": 0.3})
 
 
 @pytest.mark.parametrize(
@@ -307,6 +331,20 @@ def test_every_command_has_help_with_defaults(name, capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"usage: intarsia {name} ")
     assert COMMANDS[name].split(":")[0] in " ".join(out.split())
+
+
+@pytest.mark.parametrize("name", ["evaluate", "compare"])
+def test_the_help_names_every_measure_that_is_no_task(name, capsys):
+    assert main([name, "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for measure in {*members("metrics")} - {*TRAINED}:
+        assert f" {measure}," in told
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_the_help_says_which_networks_are_flipped(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert "of networks that score each pixel" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 LOADED = "import sys; from intarsia.cli import main; main(sys.argv[1:]); print(*sorted(sys.modules), file=sys.stderr)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intarsia.api._arguments import opened
 from intarsia.core.errors import OptionError
 from intarsia.engine.measures import asked_for
+from intarsia.engine.recipe import losses_of
 from intarsia.engine.run import Run, run_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from intarsia.engine.network import Model
 
 __all__ = ["compare", "evaluate", "evaluate_folders", "list_models", "load", "predict"]
+
+SETS = {"mask_set", "prototype_masks", "regions"}
+"""The losses of networks that answer with a set of objects."""
 
 
 def list_models(
@@ -47,14 +51,15 @@ def load(
     """A trained network: from a run folder (its best weights), a checkpoint, a folder of `save_pretrained`, or one that others have
     trained: `torchvision:NAME` (downloaded, or from a `file` of yours), `hf:org/name` or a folder of a transformers model.
 
-    `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image;
-    `task` asks a network that can answer several, such as `semantic` of a panoptic one, and `decode_args` are thresholds.
+    `load(run.best).predict("street.jpg").save("street.png")`. With `flip` answers are averaged with those for the mirror image,
+    of networks that score each pixel; `task` asks a network that can answer several, such as `semantic` of a panoptic one, and
+    `decode_args` are thresholds.
     """
     from intarsia.engine.network import Model
 
     place = source.folder if isinstance(source, Run) else source
-    return Model.from_pretrained(
-        place, file=file, task=task, decode_args=decode_args, device=device, precision=precision, flip=flip
+    return _mirrored(
+        Model.from_pretrained(place, file=file, task=task, decode_args=decode_args, device=device, precision=precision, flip=flip)
     )
 
 
@@ -123,16 +128,32 @@ def evaluate_folders(
     prediction: str | Path,
     *,
     classes: str | Path | None = None,
+    task: str = "semantic",
+    split: str = "test",
+    format: str | None = None,
+    data_args: Mapping[str, Any] | None = None,
     measures: Measures = (),
     out: str | Path | None = None,
 ) -> Any:
     """The scores of a folder of label files against another, matched by stem; loads no torch. `measures` and `out` are those of
     `evaluate`, without pictures of images.
+
+    With `task` "instance" or "panoptic" `truth` is a data set of objects, of which `split` is taken where it has splits, and
+    `prediction` what `predict` has written, or another data set.
     """
     from intarsia.engine.label_folders import evaluate_label_folders
 
-    folders = Path(truth), Path(prediction)
-    return evaluate_label_folders(*folders, _path(classes), measures=asked_for(measures), out=_path(out))
+    return evaluate_label_folders(
+        Path(truth),
+        Path(prediction),
+        _path(classes),
+        task=task,
+        split=split,
+        format=format,
+        data_args=data_args,
+        measures=asked_for(measures),
+        out=_path(out),
+    )
 
 
 def compare(
@@ -144,34 +165,73 @@ def compare(
     format: str | None = None,
     data_args: Mapping[str, Any] | None = None,
     measures: Measures = (),
+    task: str | None = None,
+    decode_args: Mapping[str, Any] | None = None,
     device: str = "auto",
     precision: str = "auto",
 ) -> Comparison:
     """B against A on the same images: the difference of every score, with its 95 % interval by a paired bootstrap over images.
 
     Two folders that `evaluate` has written are compared as they are, without torch, by the measures that both hold. Two networks
-    are run on `data`; left out, on that of their runs, which must be the same. DataError where images, truth or classes differ.
+    are run on `data`; left out, on that of their runs, which must be the same. DataError where images, truth or classes differ,
+    OptionError where the two are asked different tasks: `task` asks both the same.
     """
     from intarsia.engine.compare import compare_saved, is_saved
 
     if is_saved(a) or is_saved(b):
-        if data is not None or measures or format or data_args or split != "test" or not (is_saved(a) and is_saved(b)):
+        told = data is not None or measures or format or data_args or split != "test" or task or decode_args
+        if told or not (is_saved(a) and is_saved(b)):
             raise OptionError("compare", expected="two networks, or two saved evaluations alone", received=f"{a}, {b}")
         return compare_saved(Path(str(a)), Path(str(b)))
     from intarsia.engine.compare_models import common_data, compare_models
 
     dataset = (common_data(a, b) if data is None else opened(data, format, data_args)).split(split)
-    dataset.check()
-    first, second = (_loaded(model, device=device, precision=precision) for model in (a, b))
+    first, second = (_loaded(model, task, decode_args, device=device, precision=precision) for model in (a, b))
     return compare_models(first, second, dataset, measures=asked_for(measures), sources=(a, b))
 
 
 def _loaded(
-    model: str | Path | Run | Model, task: str | None = None, decode_args: Mapping[str, Any] | None = None, **options: Any
+    model: str | Path | Run | Model,
+    task: str | None,
+    decode_args: Mapping[str, Any] | None,
+    *,
+    device: str,
+    precision: str,
+    flip: bool = False,
 ) -> Model:
+    """The model as it is asked. One that is there already stays as it is, but for what is told; it is not moved to another device:
+    OptionError.
+    """
     if isinstance(model, str | Path | Run):
-        return load(model, task=task, decode_args=decode_args, **options)
-    return model if task is None and not decode_args else model.asked(task, decode_args)
+        return load(model, task=task, decode_args=decode_args, device=device, precision=precision, flip=flip)
+    from intarsia.engine.devices import device_named
+    from intarsia.engine.network import Model
+
+    wanted, held = device_named(device), next(model.network.parameters()).device
+    if device != "auto" and (wanted.type != held.type or wanted.index not in (None, held.index)):
+        hint = "Load it there: load(..., device=...)."
+        raise OptionError("--device", expected=f"{held}, where this Model is", received=repr(device), hint=hint)
+    if task or decode_args or precision != "auto" or flip:
+        model = Model(
+            model.network,
+            model.recipe,
+            task=task,
+            decode_args=decode_args,
+            device=str(model.device),
+            precision=model.precision if precision == "auto" else precision,
+            flip=flip or model.flip,
+        )
+    return _mirrored(model)
+
+
+def _mirrored(model: Model) -> Model:
+    """The model; OptionError where it answers with a set of objects and is to average two of them, which have no mean."""
+    if model.flip and (found := SETS & losses_of(model.recipe.model).keys()):
+        name = model.recipe.model
+        raise OptionError(
+            "--flip", expected="a network that scores each pixel", received=f"{name}, which is trained with {', '.join(found)}"
+        )
+    return model
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intarsia.core.errors import DataError
+from intarsia.core.errors import DataError, OptionError
 from intarsia.engine.compare import compare_measures, same_classes
 from intarsia.engine.evaluate import table_of
 from intarsia.engine.measures import Measures
+from intarsia.engine.recipe import tasks_of
 from intarsia.engine.run import Run, run_of
 
 if TYPE_CHECKING:
@@ -38,10 +39,16 @@ def common_data(a: object, b: object) -> Dataset:
 def compare_models(
     a: Model, b: Model, data: Dataset, *, measures: Mapping[str, Mapping[str, Any]], sources: tuple[object, object]
 ) -> Comparison:
-    """B against A on `data`, at the size of each file; `sources` is where they come from. Raises DataError for other classes."""
+    """B against A on `data`, at the size of each file; `sources` is where they come from.
+
+    Before an image is answered raises OptionError where they are asked different tasks, and DataError for other classes and for
+    what is wrong with the files.
+    """
+    task = _same_task(a, b)
     same_classes(a.classes, b.classes)
-    counted = Measures(data.classes, a.recipe.task, measures), Measures(data.classes, b.recipe.task, measures)
+    counted = Measures(data.classes, task, measures), Measures(data.classes, task, measures)
     tables = [table_of(model.classes, data.classes) for model in (a, b)]
+    data.check()
     for sample in data:
         if sample.segments is None:
             raise DataError(sample.key, expected="an image with truth", received="none", hint="Compare on a labelled split.")
@@ -49,6 +56,16 @@ def compare_models(
             answer = model(sample.image, confidence=metric.confident)
             metric.update(sample.segments, answer.with_classes(table[answer.classes]), sample.key)
     return compare_measures(*counted, *(_name(source, which) for source, which in zip(sources, "AB", strict=True)))
+
+
+def _same_task(a: Model, b: Model) -> str:
+    """The task that both are asked; OptionError where it is not one."""
+    first, second = a.recipe.task, b.recipe.task
+    if first != second:
+        shared = [task for task in tasks_of(a.recipe.model) if task in tasks_of(b.recipe.model)]
+        hint = f"Ask both one that they can answer: --task {shared[0]}." if shared else "There is none that both can answer."
+        raise OptionError("compare", expected="one task of both networks", received=f"{first} of A, {second} of B", hint=hint)
+    return first
 
 
 def _name(source: object, which: str) -> str:

@@ -11,7 +11,6 @@ from intarsia.core.errors import DataError, few
 from intarsia.engine.loader import Questions, questions
 from intarsia.engine.measures import Measures
 from intarsia.engine.network import segment
-from intarsia.ops.trained import trained_segments
 from intarsia.transforms import evaluation
 
 if TYPE_CHECKING:
@@ -92,8 +91,6 @@ def _scored(metric: Measures, answers: Iterable[tuple[str, Segments | None, Segm
     for key, truth, answer in answers:
         if truth is None:
             raise DataError(key, expected="an image with truth", received="none", hint="Evaluate a labelled split.")
-        if metric.task == "panoptic":
-            truth = trained_segments(truth, metric.classes, "all")
         metric.update(truth, answer.with_classes(table[answer.classes]), key)
     if gather:
         first, *others = gather_object([metric])

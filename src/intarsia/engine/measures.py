@@ -12,6 +12,7 @@ import numpy as np
 from intarsia.core.catalogue import find
 from intarsia.core.errors import IntarsiaError, OptionError, check_names, nearest
 from intarsia.engine.options import TRAINED
+from intarsia.ops.trained import trained_segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +79,9 @@ class Measures:
         return keys
 
     def update(self, truth: Segments, prediction: Segments, key: str = "") -> None:
-        """Count one image in each."""
+        """Count one image in each; for panoptic quality several rows of one kind of stuff in the truth are one."""
+        if self.task == "panoptic":
+            truth = trained_segments(truth, self.classes, "all")
         for metric in self.metrics.values():
             metric.update(truth, prediction, key)
 

@@ -40,21 +40,22 @@ def evaluate(
     """Score a network on a split, or one folder of label files against another.
 
     Give RUN for the data the run was trained on, MODEL DATA for other data, or --truth FOLDER
-    and --prediction FOLDER for two folders of label files.
+    and --prediction FOLDER for two folders of label files. Of these --task instance or panoptic
+    takes a data set of objects, and what `intarsia predict` has written.
 
     Args:
-        truth: Folder of label files that hold the truth.
-        prediction: Folder of label files to score, matched by stem.
+        truth: Folder of label files that hold the truth, or of a data set.
+        prediction: Folder of label files to score, matched by stem, or what `intarsia predict` has written.
         classes: The class file of truth and prediction.
-        split: The split to score.
+        split: The split to score, where the data has splits.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
-        measures: Further measures: boundary, surface, calibration, counting, or my_package.my_metrics:Mine.
+        measures: Further: boundary, surface, calibration, counting, boundary_instance, boundary_panoptic, or my_package.mine:Mine.
         measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
-        task: What the network is asked: semantic, instance or panoptic; left out, what it was trained for.
+        task: What the network is asked: semantic, instance or panoptic; left out, what it was trained for, of files semantic.
         decode_args: Thresholds by which its answers are read, such as score=0.3.
         out: Folder for scores and pictures; two such folders can be compared.
-        flip: Average the answers with those for the mirrored image.
+        flip: Average the answers with those for the mirrored image; of networks that score each pixel.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
         batch_size: Images per step.
@@ -62,7 +63,17 @@ def evaluate(
         json: Print JSON.
     """
     if truth is not None and prediction is not None and model is None:
-        scores = intarsia.evaluate_folders(truth, prediction, classes=classes, measures=asked_for(measures, measure_args), out=out)
+        scores = intarsia.evaluate_folders(
+            truth,
+            prediction,
+            classes=classes,
+            task=task or "semantic",
+            split=split,
+            format=format,
+            data_args=data_args,
+            measures=asked_for(measures, measure_args),
+            out=out,
+        )
     elif model is not None and truth is None and prediction is None:
         scores = intarsia.evaluate(
             model,
@@ -94,6 +105,8 @@ def compare(
     data_args: dict[str, Any] = {},  # noqa: B006 - never changed
     measures: tuple[str, ...] = (),
     measure_args: dict[str, Any] = {},  # noqa: B006 - never changed
+    task: Literal["semantic", "instance", "panoptic"] | None = None,
+    decode_args: dict[str, Any] = {},  # noqa: B006 - never changed
     device: str = "auto",
     precision: str = "auto",
     json: bool = False,
@@ -107,8 +120,10 @@ def compare(
         split: The split to compare on.
         format: The format of the data; left out, it is recognised.
         data_args: Options of the format, such as val=0.15 or rule={stem}_P.png.
-        measures: Further measures: boundary, surface, calibration, counting, or my_package.my_metrics:Mine.
+        measures: Further: boundary, surface, calibration, counting, boundary_instance, boundary_panoptic, or my_package.mine:Mine.
         measure_args: Options of the measures, such as surface.tolerance=2 or surface.spacing=[3,0.8,0.8].
+        task: What both networks are asked: semantic, instance or panoptic; left out, what each was trained for.
+        decode_args: Thresholds by which their answers are read, such as score=0.3.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
         json: Print JSON.
@@ -121,6 +136,8 @@ def compare(
         format=format,
         data_args=data_args,
         measures=asked_for(measures, measure_args),
+        task=task,
+        decode_args=decode_args,
         device=device,
         precision=precision,
     )
@@ -148,7 +165,7 @@ def predict(
         decode_args: Thresholds by which its answers are read, such as score=0.3.
         min_score: Least score of what is written and drawn; left out, 0.5 for instances.
         spacing: Height and width of a pixel in mm, for areas in the table; a GeoTIFF knows its own.
-        flip: Average the answers with those for the mirrored image.
+        flip: Average the answers with those for the mirrored image; of networks that score each pixel.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
     """

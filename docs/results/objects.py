@@ -80,7 +80,7 @@ RUNS = {
     "scenes_queries_overfit": Real("scenes16", QUERY | WHOLE | {"epochs": 300}, also=("instance", "semantic")),
     "coco_overfit": Real(
         "coco8",
-        WHOLE | {"model": "mask_rcnn", "model_args": LIGHT_MASK_RCNN, "size": (320, 448), "epochs": 300, "batch_size": 2},
+        WHOLE | {"model": "mask_rcnn", "model_args": LIGHT_MASK_RCNN, "size": (320, 448), "epochs": 240, "batch_size": 2},
     ),
 }  # fmt: skip
 

@@ -120,8 +120,11 @@ def test_where_a_score_is_not_defined():
     assert np.isnan(scores["class_r2"][1:]).all()  # the counts do not differ
     assert scores["class_relative_error"][1] == pytest.approx(1 / 4)
     assert np.isnan(scores["class_relative_error"][2])  # no person is there
-    assert scores["class_mae"][2] == 0
-    assert scores["r2"] == pytest.approx(1 - 1 / 4)  # together they do
+    assert np.isnan(scores["class_mae"][2])  # nor is one told
+    assert scores["mae"] == 1 / 2  # of cars alone
+    told = counted([(objects(1, 1), objects(1)), (objects(1, 1), objects(1, 1, 2))]).compute(0)
+    assert (told["class_mae"][2], told["mae"]) == (1 / 2, 1 / 2)
+    assert told["r2"] == pytest.approx(1 - 2 / 4)  # 2, 0, 2, 0 differ
 
 
 def test_without_things_all_classes_are_counted():

@@ -274,8 +274,8 @@ def test_a_scale_that_nothing_is_measured_by_is_refused(tmp_path, photos):
     model = Answering("instance", [cars(), cars()])
     with pytest.raises(OptionError, match=r"--spacing: expected none for .*a.tif, whose pixels are in degrees"):
         predict_files(model, [tmp_path / "a.tif"], tmp_path / "out", spacing=(0.5, 0.5))
-    for spacing in ((-1, 2), (0, 1), (float("nan"), 1)):
-        with pytest.raises(OptionError, match="--spacing: expected millimetres above 0"):
+    for spacing in ((-1, 2), (0, 1), (float("nan"), 1), (1, 1, 1)):
+        with pytest.raises(OptionError, match="--spacing: expected millimetres above 0 along each of two axes"):
             predict_files(model, [photos], tmp_path / "out", spacing=spacing)
     for least in (50, -1, float("nan")):
         with pytest.raises(OptionError, match="--min-score: expected a score from 0 to 1"):

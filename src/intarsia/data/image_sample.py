@@ -22,8 +22,8 @@ def image_sample(path: Path, spacing: tuple[float, ...] | None = None) -> Sample
     Raises DataError for a file that cannot be read, MissingExtra for a GeoTIFF where rasterio is not installed, OptionError for a
     `spacing` that is not above 0, or that cannot be that of a GeoTIFF.
     """
-    if spacing is not None and not all(0 < step < inf for step in spacing):
-        raise OptionError("--spacing", expected="millimetres above 0 along each axis", received=spacing)
+    if spacing is not None and not (len(spacing) == 2 and all(0 < step < inf for step in spacing)):
+        raise OptionError("--spacing", expected="millimetres above 0 along each of two axes", received=spacing)
     if path.suffix.lower() in SUFFIXES and has_place(path):
         from intarsia.data.formats.geotiff import raster_sample
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_network", "evaluate_predictor", "table_of"]
 
+NAMED = "Options of the format name them, as in the training: --data-args objects=NAME, or a class file."
 SHOWN = 5
 """The classes that an error names."""
 
@@ -106,5 +107,6 @@ def table_of(own: ClassSet, classes: ClassSet) -> NDArray[np.int64]:
     if (table < 0).any():
         missing = [name for name, index in zip(own.names, table, strict=True) if index < 0]
         expected = f"data with the classes of the network: {few(own.names, SHOWN)}"
-        raise DataError("evaluation", expected=expected, received=f"none named {few(missing, SHOWN)}")
+        received = f"none named {few(missing, SHOWN)} among {few(classes.names, SHOWN)}"
+        raise DataError("evaluation", expected=expected, received=received, hint=NAMED)
     return table

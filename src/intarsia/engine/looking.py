@@ -31,7 +31,8 @@ def look_at(data: Dataset, path: Path, *, count: int = 4, batch: bool = True) ->
     picked = evenly_spaced(len(data), count)
     written = [save(sheet([data[index] for index in picked], data.classes), path)]
     if batch:
-        written.append(draw_batch(data, TrainOptions(), path.with_name(f"{path.stem}_batch{path.suffix}")))
+        options = TrainOptions(trained="all" if data.classes.things else None)  # no network is chosen: all that is known
+        written.append(draw_batch(data, options, path.with_name(f"{path.stem}_batch{path.suffix}")))
     return written
 
 

@@ -85,6 +85,10 @@ class Model:
         self.precision = precision_for(precision, self.device)
         self.flip = flip
 
+    def __repr__(self) -> str:
+        recipe, names = self.recipe, ", ".join(self.classes.names[:4]) + ", ..." * (len(self.classes) > 4)
+        return f"Model({recipe.model}, {recipe.task}, {len(self.classes)} classes ({names}), on {self.device}, {self.precision})"
+
     @property
     def classes(self) -> ClassSet:
         """What the predicted classes mean."""

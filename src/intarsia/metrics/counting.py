@@ -34,7 +34,8 @@ class Counting(Counted):
     and true_count, predicted_count the means of t and p. R2 is 0 for the answer that always says the mean count, and below it where
     that would be better; it is nan where the counts do not differ, relative error where there is nothing to count.
 
-    Counted are the things, or all classes where none is a thing. The overall numbers, without `class_`, take each pair of an image
+    Counted are the things, or all classes where none is a thing, of which there is an object in truth or prediction of any image;
+    the scores of the others are nan. The overall numbers, without `class_`, take each pair of an image
     and a counted class for one observation, as if all were of one class: the mae is so the mean of those of the classes (where no
     crowd hides a count), while R2 also rewards knowing that one class is more frequent than another.
 
@@ -100,6 +101,7 @@ class Counting(Counted):
     def scores(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Every score, (R,) or (R, C), of R rows of `sums`."""
         columns = sums.reshape(len(sums), 6, -1)  # (R, 6, C)
+        columns = columns * (columns[:, 3:4] + columns[:, 5:6] > 0)  # of classes that are there, or are told
         by_class = {f"class_{name}": values for name, values in _scores(columns).items()}
         return _scores(columns.sum(axis=2)) | by_class
 

@@ -152,7 +152,7 @@ def predict(
     task: Literal["semantic", "instance", "panoptic"] | None = None,
     decode_args: dict[str, Any] = {},  # noqa: B006 - never changed
     min_score: float | None = None,
-    spacing: tuple[float, float] | None = None,
+    spacing: tuple[float, ...] = (),
     flip: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -164,7 +164,7 @@ def predict(
         task: What the network is asked: semantic, instance or panoptic; left out, what it was trained for.
         decode_args: Thresholds by which its answers are read, such as score=0.3.
         min_score: Least score of what is written and drawn; left out, 0.5 for instances.
-        spacing: Height and width of a pixel in mm, for areas in the table; a GeoTIFF knows its own.
+        spacing: Height and width of a pixel in mm, or one number for both, for areas in the table; a GeoTIFF knows its own.
         flip: Average the answers with those for the mirrored image; of networks that score each pixel.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, fp32, bf16 or fp16.
@@ -176,7 +176,7 @@ def predict(
         task=task,
         decode_args=decode_args,
         min_score=min_score,
-        spacing=spacing,
+        spacing=spacing * 2 if len(spacing) == 1 else spacing or None,
         flip=flip,
         device=device,
         precision=precision,

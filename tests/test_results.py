@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+from intarsia.engine.saved import read_counts
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 EXPERIMENTS = runpy.run_path(str(RESULTS / "experiments.py"))
@@ -27,3 +30,16 @@ def test_the_table_of_the_plans_follows_from_the_counts(monkeypatch: pytest.Monk
     table = plans["tables"]()
     assert len(table.splitlines()) == 2 + len(plans["SETS"])
     assert table in (RESULTS / "plans.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_the_objects_follows_from_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(RESULTS), *sys.path])
+    objects = runpy.run_path(str(RESULTS / "objects.py"))
+    table = objects["tables"]()
+    assert table in (RESULTS / "objects.md").read_text(encoding="utf-8")
+    kept = sorted(path.parent for path in (RESULTS / "objects").glob("*/*/counts.npz"))
+    assert len(kept) == len(table.splitlines()) - 2
+    for folder in kept:
+        measures, _ = read_counts(folder)
+        scores = json.loads((folder / "scores.json").read_text())
+        assert measures.compute(intervals=0)[measures.headline] == pytest.approx(scores[measures.headline])

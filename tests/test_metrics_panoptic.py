@@ -130,6 +130,14 @@ def test_rows_without_pixels_are_none():
     assert counts_of(one, one)[2:].tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
 
 
+def test_a_class_that_is_nowhere_has_no_line_and_one_that_is_missed_has():
+    metric = Panoptic(FOUR)
+    metric.update(line(1, 1, 2, classes=[0, 2]), line(1, 1, 1, classes=[0]))
+    text = str(metric.compute(0))
+    assert [row.split()[0] for row in text.split("\n\n")[1].splitlines()] == ["class", "sky", "car"]
+    assert text.endswith("nothing of: road, person")
+
+
 def test_a_class_without_things_or_stuff():
     stuff = ClassSet(("sky", "road"))
     metric = Panoptic(stuff)

@@ -189,7 +189,8 @@ def test_the_table():
         "class    hd95  hausdorff  average surface distance  surface dice  images  one sided\n"
         "sky      5.40       6.00                      1.09        0.8182       1          0\n"
         "road     5.50       6.00                      1.33        0.7778       1          0\n"
-        "car      -          -                         -             -          0          0"
+        "\n"
+        "nothing of: car"
     )
 
 

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from intarsia.core.errors import few
 from intarsia.metrics._semantic_scores import cell, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Scores"]
+
+SHOWN = 12
+"""The classes without scores that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,10 @@ class Scores:
         lines += [f"{name:<{width}}  {_cell(value)}{_ends(value, self.intervals.get(name))}" for name, value in single.items()]
         if columns:
             rows = [["class", *(name.removeprefix("class_").replace("_", " ") for name in columns)]]
+            empty = {index for index in range(len(self.names)) if all(_says_nothing(self.values[name][index]) for name in columns)}
             for index, name in enumerate(self.names):
+                if index in empty:
+                    continue
                 cells = [_cell(self.values[column][index], self.values[column]) for column in columns]
                 ends = self.intervals.get(columns[0])
                 cells[0] += _ends(self.values[columns[0]], None if ends is None else ends[index])
@@ -76,7 +83,14 @@ class Scores:
             signs = "<" + ">" * len(columns)
             lines.append("")
             lines += ["  ".join(map("{:{}{}}".format, row, signs, widths)).rstrip() for row in rows]
+            if empty:
+                lines += ["", f"nothing of: {few([self.names[index] for index in sorted(empty)], SHOWN)}"]
         return "\n\n".join(("\n".join(lines), *map(str, self.measures.values())))
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a class has no such score, or none of what is counted."""
+    return value == 0 if np.issubdtype(np.asarray(value).dtype, np.integer) else bool(np.isnan(value))
 
 
 def _cell(value: Any, column: Any = None) -> str:

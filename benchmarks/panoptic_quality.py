@@ -75,11 +75,8 @@ def row(
 
     def of_maps() -> Panoptic:
         metric = Panoptic(classes)
-        sides = (
-            (numbers, {one["id"]: one["category_id"] for one in info})
-            for numbers, info in ((truth, truth_info), (guess, guess_info))
-        )
-        metric.update_maps(*(part for side in sides for part in side))
+        wanted, given = ({one["id"]: one["category_id"] for one in info} for info in (truth_info, guess_info))
+        metric.update_maps(truth, wanted, guess, given)
         metric.compute(0)
         return metric
 

@@ -14,7 +14,7 @@ from scipy.special import expit, softmax
 
 from intarsia.core.errors import InvalidNoun
 from intarsia.decode._arrays import as_array, check_images
-from intarsia.ops.boxes import box_extents, shared_extents
+from intarsia.ops.boxes import box_extents, boxes_in_pixels, shared_extents
 from intarsia.ops.packing import pack_crops
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def instances(
         seen = np.array([pixels.any() for _, pixels in crops], np.bool_)
         kept = kept[seen]
         rows = (crop for crop, there in zip(crops, seen, strict=True) if there)
-        given = np.clip(boxes[image][queries[kept]], 0, 1) * (*size[::-1], *size[::-1])  # (N, 4) in pixels
+        given = boxes_in_pixels(boxes[image][queries[kept]], size)  # (N, 4)
         answers.append(pack_crops(rows, size, labels[kept], scores=scores[kept], boxes=given))
     return answers
 

@@ -12,6 +12,7 @@ import numpy as np
 from intarsia.core.errors import InvalidNoun
 from intarsia.core.segments import Segments
 from intarsia.decode._arrays import as_array, check_images
+from intarsia.ops.boxes import boxes_in_pixels
 from intarsia.ops.cells import argmax_upsampled
 from intarsia.ops.packing import pack_crops
 
@@ -48,7 +49,7 @@ def instances(
     for found, size in _images(output, sizes, classes):
         rows = [(row, crop) for row, crop in found.of(classes.is_thing).pasted(size, score, mask, max_detections) if crop[1].any()]
         kept = [row for row, _ in rows]
-        boxes = np.clip(found.boxes[kept], 0, 1) * (*size[::-1], *size[::-1])  # (N, 4) in pixels
+        boxes = boxes_in_pixels(found.boxes[kept], size)  # (N, 4)
         answers.append(pack_crops((crop for _, crop in rows), size, found.classes[kept], scores=found.scores[kept], boxes=boxes))
     return answers
 

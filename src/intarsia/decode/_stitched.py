@@ -84,7 +84,7 @@ def _predict(predictor: Predictor, classes: ClassSet, tiling: Tiling, same: floa
             here = range(len(pieces), len(pieces) + len(found))
             pieces += found
             things = [place for place in here if classes.is_thing[pieces[place].label]]
-            first += [place if place in things else stuff.setdefault(pieces[place].label, place) for place in here]
+            first += [place if classes.is_thing[label := pieces[place].label] else stuff.setdefault(label, place) for place in here]
             for earlier in windows:
                 for one, other in _matched(pieces, earlier, things, same):
                     first[_root(first, other)] = _root(first, one)

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["box_extents", "shared_extents"]
+__all__ = ["box_extents", "boxes_in_pixels", "shared_extents"]
 
 
 def box_extents(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -20,6 +20,15 @@ def box_extents(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     low, high = np.split(boxes.astype(np.float64), 2, axis=1)  # (N, d) each
     return np.asarray(np.prod(np.maximum(high - low, 0), axis=1))
+
+
+def boxes_in_pixels(shares: NDArray[np.floating], size: tuple[int, ...]) -> NDArray[np.floating]:
+    """Boxes (N, 4) in shares of an image (H, W), cut at its edges, in pixels.
+
+    >>> boxes_in_pixels(np.array([[-0.5, 0.0, 0.5, 1.0]]), (10, 20)).tolist()
+    [[0.0, 0.0, 10.0, 10.0]]
+    """
+    return np.asarray(np.clip(shares, 0, 1) * (*size[::-1], *size[::-1]))
 
 
 def shared_extents(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
